@@ -1,0 +1,224 @@
+/* clstm: a runtime for ONNX models with LSTM, GRU and RNN layers.
+ *
+ * The path of a program:
+ *
+ *     clstm_error err;
+ *     clstm_model *model;      clstm_model_load("m.onnx", NULL, &model, &err)
+ *     clstm_session *session;  clstm_session_create(model, NULL, &session, &err)
+ *     clstm_tensor x = clstm_tensor_view(CLSTM_FLOAT, 3, (int64_t[]){100, 1, 64}, samples);
+ *     clstm_session_set_input(session, 0, &x, &err)
+ *     clstm_session_run(session, &err)
+ *     const clstm_value *y = clstm_session_output(session, 0);     y->tensor.data
+ *     clstm_session_destroy(session); clstm_model_destroy(model);
+ *
+ * A model is immutable and may be shared by threads. A session belongs to one thread at a time: a second one inside it gets
+ * CLSTM_BUSY. Every function that can fail returns a clstm_status and, when `err` is not NULL, fills it with one line that names
+ * the file, node and attribute. The library never prints, exits or aborts. Destroy functions take NULL.
+ */
+#ifndef CLSTM_CLSTM_H
+#define CLSTM_CLSTM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define CLSTM_API __attribute__((visibility("default")))
+#else
+#define CLSTM_API
+#endif
+
+#define CLSTM_MAX_RANK 8
+
+/* ---- Status and errors ------------------------------------------------------------------------------------------------ */
+
+typedef enum clstm_status {
+    CLSTM_OK = 0,
+    CLSTM_NO_MEMORY,        /* an allocation failed; the object is as it was and usable */
+    CLSTM_IO,               /* a file could not be opened, read or written */
+    CLSTM_BAD_MODEL,        /* the file is not a model, or breaks the standard */
+    CLSTM_UNSUPPORTED,      /* a valid model that asks for something this version does not do */
+    CLSTM_BAD_ARGUMENT,     /* the caller's input, name, type, shape or option is wrong */
+    CLSTM_LIMIT,            /* a limit of clstm_limits was reached; the message names it */
+    CLSTM_BUSY,             /* another thread is inside this session */
+    CLSTM_CANCELLED,        /* clstm_session_cancel */
+    CLSTM_NOT_PREPARED,     /* a real-time session was run on a shape it was not prepared for */
+    CLSTM_INTERNAL          /* a mistake of ours; please report it */
+} clstm_status;
+
+/* Filled on failure; the message is one line, without a final newline, control characters escaped. */
+typedef struct clstm_error {
+    clstm_status status;
+    char message[1024];
+} clstm_error;
+
+/* The status's name: "bad model", "limit" ... Never NULL. */
+CLSTM_API const char *clstm_status_name(clstm_status status);
+
+/* The library's version, "0.1.0". */
+CLSTM_API const char *clstm_version(void);
+
+/* ---- Element types, tensors, values ------------------------------------------------------------------------------------ */
+
+/* Numbers are those of the standard's TensorProto.DataType. */
+typedef enum clstm_type {
+    CLSTM_TYPE_NONE = 0,
+    CLSTM_FLOAT = 1, CLSTM_UINT8 = 2, CLSTM_INT8 = 3, CLSTM_UINT16 = 4, CLSTM_INT16 = 5, CLSTM_INT32 = 6, CLSTM_INT64 = 7,
+    CLSTM_STRING = 8, CLSTM_BOOL = 9, CLSTM_FLOAT16 = 10, CLSTM_DOUBLE = 11, CLSTM_UINT32 = 12, CLSTM_UINT64 = 13,
+    CLSTM_COMPLEX64 = 14, CLSTM_COMPLEX128 = 15, CLSTM_BFLOAT16 = 16
+} clstm_type;
+
+/* "float", "int64" ...; "none" for anything unknown. */
+CLSTM_API const char *clstm_type_name(clstm_type type);
+/* Bytes of one element; 0 for types without a fixed size (string) or unknown ones. */
+CLSTM_API size_t clstm_type_size(clstm_type type);
+
+/* A view of dense row-major elements; it does not own `data`. In shapes that describe a model, -1 is an unknown dimension and
+ * rank -1 an unknown rank. */
+typedef struct clstm_tensor {
+    clstm_type type;
+    int32_t rank;
+    int64_t dims[CLSTM_MAX_RANK];
+    void *data;
+} clstm_tensor;
+
+/* A view of `rank` dimensions over `data`; rank above CLSTM_MAX_RANK gives a tensor of type CLSTM_TYPE_NONE. */
+CLSTM_API clstm_tensor clstm_tensor_view(clstm_type type, int32_t rank, const int64_t *dims, void *data);
+/* Elements of the tensor; -1 when a dimension is unknown or the product overflows. */
+CLSTM_API int64_t clstm_tensor_count(const clstm_tensor *tensor);
+
+typedef enum clstm_kind { CLSTM_KIND_NONE = 0, CLSTM_KIND_TENSOR, CLSTM_KIND_SEQUENCE } clstm_kind;
+
+/* What flows along an edge: a tensor, a sequence of tensors, or nothing (an empty optional). */
+typedef struct clstm_value {
+    clstm_kind kind;
+    clstm_tensor tensor;            /* kind TENSOR; in a sequence its type is that of the items */
+    struct clstm_value *items;      /* kind SEQUENCE */
+    size_t count;
+} clstm_value;
+
+/* ---- Limits: a model is untrusted input --------------------------------------------------------------------------------- */
+
+typedef enum clstm_limit {
+    CLSTM_LIMIT_FILE_BYTES, CLSTM_LIMIT_MESSAGE_DEPTH, CLSTM_LIMIT_MESSAGES, CLSTM_LIMIT_NODES, CLSTM_LIMIT_TENSORS,
+    CLSTM_LIMIT_RANK, CLSTM_LIMIT_ELEMENTS, CLSTM_LIMIT_STRING_BYTES, CLSTM_LIMIT_SUBGRAPH_DEPTH, CLSTM_LIMIT_FUNCTION_DEPTH,
+    CLSTM_LIMIT_LOOP_TRIPS, CLSTM_LIMIT_ARENA_BYTES, CLSTM_LIMIT_RUN_MILLISECONDS, CLSTM_LIMIT_COUNT
+} clstm_limit;
+
+typedef struct clstm_limits { int64_t value[CLSTM_LIMIT_COUNT]; } clstm_limits;
+
+CLSTM_API void clstm_limits_default(clstm_limits *limits);
+/* Name ("file-bytes"), default and one line of help of limit `which`; false past the last. */
+CLSTM_API bool clstm_limit_describe(int which, const char **name, int64_t *value, const char **help);
+/* Sets a limit by name; CLSTM_BAD_ARGUMENT for an unknown name or a negative value. 0 means no limit where its help says so. */
+CLSTM_API clstm_status clstm_limits_set(clstm_limits *limits, const char *name, int64_t value, clstm_error *err);
+
+/* ---- Model ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct clstm_model clstm_model;
+
+typedef struct clstm_model_options {
+    const clstm_limits *limits;             /* NULL: the defaults */
+    /* Called with each warning (one line) while loading; may be NULL. */
+    void (*warning)(void *user, const char *message);
+    void *user;
+} clstm_model_options;
+
+/* Loads an ONNX model. The file is mapped during the call only: it may be replaced afterwards, but not truncated meanwhile.
+ * External data is looked for beneath the model's directory. `options` may be NULL. */
+CLSTM_API clstm_status clstm_model_load(const char *path, const clstm_model_options *options, clstm_model **model, clstm_error *err);
+/* The same from memory, which is not kept. `directory` is where external data may lie; NULL refuses such tensors. */
+CLSTM_API clstm_status clstm_model_load_memory(const void *bytes, size_t size, const char *directory,
+                                               const clstm_model_options *options, clstm_model **model, clstm_error *err);
+/* Drops the caller's reference; sessions keep their own, so the order of destruction does not matter. */
+CLSTM_API void clstm_model_destroy(clstm_model *model);
+
+/* An input or output as declared. Unknown dimensions are -1; dim_names[i] is the symbol of dimension i or NULL. The strings
+ * live as long as the model. */
+typedef struct clstm_port {
+    const char *name;
+    clstm_kind kind;
+    bool optional;                          /* declared as optional(...) */
+    clstm_tensor tensor;                    /* type and shape; data is NULL */
+    const char *dim_names[CLSTM_MAX_RANK];
+} clstm_port;
+
+CLSTM_API size_t clstm_model_input_count(const clstm_model *model);
+CLSTM_API size_t clstm_model_output_count(const clstm_model *model);
+/* NULL past the last. */
+CLSTM_API const clstm_port *clstm_model_input(const clstm_model *model, size_t index);
+CLSTM_API const clstm_port *clstm_model_output(const clstm_model *model, size_t index);
+/* Index of a name, or of "#0", "#1" ... by position; -1 when there is none. */
+CLSTM_API int clstm_model_find_input(const clstm_model *model, const char *name);
+CLSTM_API int clstm_model_find_output(const clstm_model *model, const char *name);
+
+/* metadata_props, in file order; false past the last. */
+CLSTM_API bool clstm_model_metadata(const clstm_model *model, size_t index, const char **key, const char **value);
+
+typedef struct clstm_model_info {
+    int64_t ir_version;
+    int64_t opset;                          /* of the default domain */
+    const char *producer, *producer_version, *graph;
+    int64_t parameters;                     /* elements of all initialisers */
+    size_t nodes;                           /* as in the file, bodies included */
+} clstm_model_info;
+CLSTM_API void clstm_model_get_info(const clstm_model *model, clstm_model_info *info);
+
+/* ---- Session ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct clstm_session clstm_session;
+
+/* Runs `task(arg, i)` for i in 0..count-1, on any threads, and returns when all are done. */
+typedef void (*clstm_parallel_for)(void *user, int count, void (*task)(void *arg, int index), void *arg);
+
+/* Zero-initialise and set what matters; clstm_session_options_default() does the same. */
+typedef struct clstm_session_options {
+    int threads;                            /* 0 or 1: the caller's thread only, no thread is started */
+    int spin_us;                            /* workers spin this long after a run before they sleep; -1: the default, 50 */
+    bool onnxruntime_semantics;             /* where the standard is silent or differs: see doc/semantics.md */
+    bool no_optimise;                       /* a plain interpreter: one node after another, for comparison */
+    bool realtime;                          /* run on an unprepared shape returns CLSTM_NOT_PREPARED */
+    bool lock_memory;                       /* prepare locks the session's pages */
+    int plan_cache;                         /* plans kept, by input shapes; 0: the default, 8 */
+    const clstm_limits *limits;             /* NULL: those of the model */
+    clstm_parallel_for parallel_for;        /* takes the place of the pool; NULL: our own threads */
+    void *parallel_user;
+} clstm_session_options;
+
+CLSTM_API void clstm_session_options_default(clstm_session_options *options);
+
+CLSTM_API clstm_status clstm_session_create(clstm_model *model, const clstm_session_options *options, clstm_session **session, clstm_error *err);
+CLSTM_API void clstm_session_destroy(clstm_session *session);
+
+/* Fixes a symbolic dimension for later plans (name as declared), CLSTM_BAD_ARGUMENT when the model has none of that name. */
+CLSTM_API clstm_status clstm_session_set_dim(clstm_session *session, const char *name, int64_t value, clstm_error *err);
+/* Declares input `index` known for good: it folds into the plan. The elements are copied. NULL takes it back. */
+CLSTM_API clstm_status clstm_session_set_constant(clstm_session *session, size_t index, const clstm_tensor *value, clstm_error *err);
+
+/* Gives input `index` for the next runs: the view is kept, the elements are read in place at each run and must stay valid.
+ * Type and known dimensions must agree with the declared ones. */
+CLSTM_API clstm_status clstm_session_set_input(clstm_session *session, size_t index, const clstm_tensor *tensor, clstm_error *err);
+/* The same for sequences and optionals; `value` and its items are kept by reference. */
+CLSTM_API clstm_status clstm_session_set_input_value(clstm_session *session, size_t index, const clstm_value *value, clstm_error *err);
+/* Binds output `index` to the caller's memory of `size` bytes (NULL unbinds). A run whose output is larger is refused. */
+CLSTM_API clstm_status clstm_session_bind_output(clstm_session *session, size_t index, void *data, size_t size, clstm_error *err);
+
+/* Builds the plan for the inputs as they are set now (their data may be NULL: only shapes count) and touches every page. */
+CLSTM_API clstm_status clstm_session_prepare(clstm_session *session, clstm_error *err);
+/* Runs the model on the inputs set. With one thread and a prepared shape it allocates nothing, locks nothing, makes no system
+ * call and takes no page fault, data-dependent shapes excepted. */
+CLSTM_API clstm_status clstm_session_run(clstm_session *session, clstm_error *err);
+/* Output `index` of the last run; valid until the next run, prepare or destroy. NULL before a run. */
+CLSTM_API const clstm_value *clstm_session_output(const clstm_session *session, size_t index);
+
+/* Asks a run in progress to stop between steps with CLSTM_CANCELLED. Async-signal-safe; without a run, the next one stops. */
+CLSTM_API void clstm_session_cancel(clstm_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

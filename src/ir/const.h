@@ -1,0 +1,48 @@
+/* ir/const: constant tensors, shared by graphs, plans and threads, and the packed forms that kernels read.
+ * A constant's bytes may lie in the mapped file while a model loads; before load returns they are packed or copied. Weights are
+ * kept once: when every user reads a packed form the raw bytes are dropped, and unpacked again for the rare pass that asks. */
+#ifndef IR_CONST_H
+#define IR_CONST_H
+
+#include <clstm/clstm.h>
+#include <stdatomic.h>
+#include <pthread.h>
+
+typedef struct ir_const ir_const;
+typedef struct ir_pack ir_pack;
+
+struct ir_pack {
+    ir_pack *next;
+    uint64_t format;                        /* which packing: chosen by its maker, unique per layout and ISA */
+    void *data;                             /* util_aligned_alloc */
+    size_t bytes;
+    /* Writes the raw elements (shape of the constant) back to out->data; NULL when the packing loses something. */
+    void (*unpack)(const ir_pack *pack, clstm_tensor *out);
+    int64_t param[8];                       /* the maker's own facts */
+};
+
+struct ir_const {
+    _Atomic int refs;
+    clstm_tensor tensor;                    /* data NULL when only packs remain; use ir_const_data */
+    bool owned;                             /* data came from util_aligned_alloc, not from a mapping */
+    pthread_mutex_t lock;                   /* guards data and packs */
+    ir_pack *packs;
+};
+
+/* A constant that owns a copy of (or, with data NULL, room for) t's elements. */
+clstm_status ir_const_new(const clstm_tensor *t, ir_const **out, clstm_error *err);
+/* A constant that borrows t->data; ir_const_own() must come before the bytes go away. */
+clstm_status ir_const_borrow(const clstm_tensor *t, ir_const **out, clstm_error *err);
+ir_const *ir_const_ref(ir_const *c);
+void ir_const_unref(ir_const *c);
+/* Makes borrowed bytes its own by copying. */
+clstm_status ir_const_own(ir_const *c, clstm_error *err);
+/* Forgets the raw bytes; only when a pack with `unpack` stands. Returns whether it did. */
+bool ir_const_drop(ir_const *c);
+/* The raw elements, unpacked again if they were dropped. Sets *data; it stays valid as long as the constant. Thread-safe. */
+clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err);
+/* Finds the pack of `format` or has `make` build it (make fills data, bytes, unpack, param). Thread-safe. */
+clstm_status ir_const_pack(ir_const *c, uint64_t format, clstm_status (*make)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err),
+                           void *arg, const ir_pack **out, clstm_error *err);
+
+#endif

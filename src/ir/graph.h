@@ -1,0 +1,101 @@
+/* ir/graph: our own graph. Nodes and values live in the root graph's arena and die with it; constants are counted references.
+ * A body (of If, Loop, Scan) is a graph of its own whose nodes may use values of the graphs around it directly. */
+#ifndef IR_GRAPH_H
+#define IR_GRAPH_H
+
+#include "ir/const.h"
+#include "util/alloc.h"
+
+typedef struct ir_graph ir_graph;
+typedef struct ir_node ir_node;
+typedef struct ir_value ir_value;
+typedef struct op_desc op_desc;
+
+struct ir_value {
+    const char *name;
+    clstm_kind kind;                        /* NONE: not known yet */
+    bool optional;
+    clstm_tensor type;                      /* declared or inferred; type NONE, rank -1, dims -1 are unknowns */
+    const char *dim_names[CLSTM_MAX_RANK];
+    ir_const *constant;                     /* counted; the value is known */
+    ir_node *producer;                      /* NULL: input, initialiser or outer */
+    ir_graph *graph;                        /* the graph that owns it */
+    int id;                                 /* index into graph->values */
+};
+
+typedef enum ir_attr_kind {                 /* the letter is that of the operator table's attribute lists */
+    IR_ATTR_INT = 'i', IR_ATTR_FLOAT = 'f', IR_ATTR_STRING = 's', IR_ATTR_TENSOR = 't', IR_ATTR_GRAPH = 'g', IR_ATTR_TYPE = 'p',
+    IR_ATTR_INTS = 'I', IR_ATTR_FLOATS = 'F', IR_ATTR_STRINGS = 'S', IR_ATTR_TENSORS = 'T', IR_ATTR_GRAPHS = 'G',
+    IR_ATTR_SPARSE = 'x'
+} ir_attr_kind;
+
+typedef struct ir_attr {
+    const char *name;
+    ir_attr_kind kind;
+    size_t count;                           /* of the list kinds; bytes of a string */
+    union {
+        int64_t i; float f; const char *s; ir_const *t; ir_graph *g; clstm_value p;
+        int64_t *ints; float *floats; const char **strings; ir_const **tensors; ir_graph **graphs;
+    } v;
+} ir_attr;
+
+struct ir_node {
+    const char *name, *domain, *op_type;
+    int version;                            /* opset of its domain */
+    const op_desc *op;                      /* the table's row; never NULL in a loaded graph */
+    ir_value **inputs, **outputs;           /* NULL entries are absent */
+    int n_in, n_out;
+    ir_attr *attrs;
+    int n_attrs;
+    ir_graph **bodies;                      /* the graph attributes, in the order of the table's list */
+    int n_bodies;
+    void *params;                           /* what op->check made, in the arena */
+    ir_graph *graph;
+    int index;                              /* position in the file, for messages; -1 for nodes of passes */
+    int mark;                               /* free for passes */
+};
+
+struct ir_graph {
+    ir_graph *parent;                       /* NULL for the root */
+    util_arena *arena;                      /* the root's */
+    util_arena own;
+    const char *name;
+    ir_node **nodes;  size_t n_nodes, cap_nodes;      /* in execution order once ordered */
+    ir_value **values; size_t n_values, cap_values;
+    ir_value **inputs; size_t n_in, cap_in;
+    ir_value **outputs; size_t n_out, cap_out;
+    int opset;                              /* default domain's */
+};
+
+clstm_status ir_graph_new(ir_graph *parent, const char *name, ir_graph **out, clstm_error *err);
+void ir_graph_destroy(ir_graph *root);      /* bodies included */
+
+/* A new value; name is copied (NULL makes up a unique one). */
+ir_value *ir_value_new(ir_graph *g, const char *name);
+/* Sets the constant (takes a reference) and the type from it. */
+void ir_value_set_const(ir_value *v, ir_const *c);
+/* Appends a node with room for inputs and outputs (NULL-filled). Its op row is looked up by the caller. */
+ir_node *ir_node_new(ir_graph *g, const char *op_type, const char *domain, int version, const char *name, int n_in, int n_out);
+clstm_status ir_graph_add_input(ir_graph *g, ir_value *v, clstm_error *err);
+clstm_status ir_graph_add_output(ir_graph *g, ir_value *v, clstm_error *err);
+
+const ir_attr *ir_attr_find(const ir_node *n, const char *name);
+ir_attr *ir_attr_add(ir_node *n, const char *name, ir_attr_kind kind);   /* NULL without memory */
+
+/* Every use of `from` (node inputs in g and the bodies below, graph outputs) becomes `to`. */
+void ir_replace_uses(ir_graph *root, ir_value *from, ir_value *to);
+/* How many node inputs (bodies below included) and graph outputs use v, for all values: counts[value->mark]... see graph.c */
+int ir_use_count(const ir_graph *root, const ir_value *v);
+/* Takes nodes out whose `mark` is IR_DEAD; order is kept. */
+enum { IR_DEAD = -1000000 };
+void ir_graph_sweep(ir_graph *g);
+/* Puts nodes in execution order; CLSTM_BAD_MODEL naming a node of a cycle. */
+clstm_status ir_graph_order(ir_graph *g, clstm_error *err);
+/* Deep copy; constants are shared. */
+clstm_status ir_graph_clone(const ir_graph *root, ir_graph **out, clstm_error *err);
+/* The copy of value v of the source graph, after a clone made from it (valid for values that existed then). */
+
+/* `node 12 "lstm1" (LSTM)`, names escaped; into out, at least 256 bytes; returns out. */
+const char *ir_node_text(char *out, size_t size, const ir_node *n);
+
+#endif

@@ -1,0 +1,85 @@
+/* util/alloc: allocation with checked sizes, aligned blocks, and a bump arena. */
+#define _GNU_SOURCE
+#include "util/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+void *util_calloc(size_t count, size_t size) {
+    if (!count || !size) count = size = 1;
+    return calloc(count, size);
+}
+
+bool util_grow(void **array, size_t *capacity, size_t need, size_t size) {
+    if (need <= *capacity) return true;
+    size_t n = *capacity ? *capacity : 8, bytes;
+    while (n < need)
+        if (__builtin_mul_overflow(n, (size_t)2, &n)) return false;
+    if (__builtin_mul_overflow(n, size, &bytes)) return false;
+    void *p = realloc(*array, bytes);
+    if (!p) return false;
+    *array = p;
+    *capacity = n;
+    return true;
+}
+
+char *util_strdup(const char *text) { return strdup(text ? text : ""); }
+
+void *util_aligned_alloc(size_t bytes) {
+    /* From 1 MiB on a block is worth whole huge pages: fewer TLB misses while weights stream. */
+    const size_t huge = (size_t)2 << 20;
+    size_t align = bytes >= huge / 2 ? huge : 64, padded;
+    if (__builtin_add_overflow(bytes ? bytes : 1, (size_t)63, &padded)) return NULL;
+    void *p = NULL;
+    if (posix_memalign(&p, align, padded & ~(size_t)63)) return NULL;
+    if (align == huge && padded >= huge) madvise(p, padded & ~(huge - 1), MADV_HUGEPAGE);
+    return p;
+}
+
+void util_aligned_free(void *block) { free(block); }
+
+struct util_arena_chunk { struct util_arena_chunk *next; size_t size; _Alignas(16) unsigned char bytes[]; };
+
+void *util_arena_alloc(util_arena *arena, size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || __builtin_add_overflow(bytes, (size_t)15, &bytes)) return NULL;
+    bytes &= ~(size_t)15;
+    if (!bytes) bytes = 16;
+    if (!arena->chunks || arena->chunks->size - arena->used < bytes) {
+        size_t chunk = arena->total / 2 < 4096 ? 4096 : arena->total / 2, whole;
+        if (chunk > (size_t)1 << 20) chunk = (size_t)1 << 20;
+        if (chunk < bytes) chunk = bytes;
+        if (__builtin_add_overflow(chunk, sizeof(struct util_arena_chunk), &whole)) return NULL;
+        struct util_arena_chunk *c = calloc(1, whole);
+        if (!c) return NULL;
+        c->size = chunk;
+        c->next = arena->chunks;
+        arena->chunks = c;
+        arena->used = 0;
+        arena->total += whole;
+    }
+    void *p = arena->chunks->bytes + arena->used;
+    arena->used += bytes;
+    return p;
+}
+
+char *util_arena_strndup(util_arena *arena, const char *text, size_t length) {
+    char *p = length < SIZE_MAX ? util_arena_alloc(arena, length + 1, 1) : NULL;
+    if (p && length) memcpy(p, text, length);
+    return p;
+}
+
+char *util_arena_strdup(util_arena *arena, const char *text) {
+    if (!text) text = "";
+    return util_arena_strndup(arena, text, strlen(text));
+}
+
+void util_arena_destroy(util_arena *arena) {
+    while (arena->chunks) {
+        struct util_arena_chunk *next = arena->chunks->next;
+        free(arena->chunks);
+        arena->chunks = next;
+    }
+    arena->used = arena->total = 0;
+}

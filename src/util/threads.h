@@ -1,0 +1,18 @@
+/* util/threads: a small pool of workers for fork-join regions. Workers spin between the regions of one run and sleep on a futex
+ * after `spin_us`. With a caller's parallel_for the pool starts no thread of its own. */
+#ifndef UTIL_THREADS_H
+#define UTIL_THREADS_H
+
+#include <clstm/clstm.h>
+
+typedef struct util_pool util_pool;
+
+/* threads counts the caller's own; 1 starts none. */
+clstm_status util_pool_create(int threads, int spin_us, clstm_parallel_for parallel_for, void *user, util_pool **pool, clstm_error *err);
+void util_pool_destroy(util_pool *pool);
+int util_pool_threads(const util_pool *pool);           /* NULL: 1 */
+/* Runs task(arg, 0..count-1), index 0 on the caller; returns when all are done. NULL pool: in order on the caller.
+ * After fork() the child runs everything on the caller. */
+void util_pool_run(util_pool *pool, int count, void (*task)(void *arg, int index), void *arg);
+
+#endif
