@@ -1,5 +1,4 @@
 /* util/alloc: allocation with checked sizes, aligned blocks, and a bump arena. */
-#define _GNU_SOURCE
 #include "util/alloc.h"
 
 #include <stdlib.h>

@@ -1,0 +1,93 @@
+dnl Compiler and linker flags: warnings, hardening, sanitizers, instruction sets.
+
+dnl AX_CLSTM_TRY_CFLAG(VARIABLE, FLAG): appends FLAG when the compiler takes it without a warning.
+AC_DEFUN([AX_CLSTM_TRY_CFLAG], [
+  clstm_save_CFLAGS=$CFLAGS
+  CFLAGS="$CFLAGS $2 -Werror"
+  AC_MSG_CHECKING([whether $CC takes $2])
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <stdio.h>]], [[puts("");]])],
+    [AC_MSG_RESULT([yes]); $1="$$1 $2"; clstm_flag=yes], [AC_MSG_RESULT([no]); clstm_flag=no])
+  CFLAGS=$clstm_save_CFLAGS
+])
+
+dnl AX_CLSTM_TRY_LDFLAG(VARIABLE, FLAG): the same for the linker.
+AC_DEFUN([AX_CLSTM_TRY_LDFLAG], [
+  clstm_save_LDFLAGS=$LDFLAGS
+  LDFLAGS="$LDFLAGS $2"
+  AC_MSG_CHECKING([whether the linker takes $2])
+  AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <stdio.h>]], [[puts("");]])],
+    [AC_MSG_RESULT([yes]); $1="$$1 $2"; clstm_flag=yes], [AC_MSG_RESULT([no]); clstm_flag=no])
+  LDFLAGS=$clstm_save_LDFLAGS
+])
+
+dnl AX_CLSTM_ISA(NAME, FLAGS, EXPRESSION): sets NAME_CFLAGS and the conditional HAVE_NAME_FLAGS.
+AC_DEFUN([AX_CLSTM_ISA], [
+  clstm_save_CFLAGS=$CFLAGS
+  CFLAGS="$CFLAGS $2"
+  AC_MSG_CHECKING([whether $CC compiles for $1])
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <immintrin.h>
+      void f(void *out) { __auto_type v = $3; __builtin_memcpy(out, &v, sizeof v); }]], [])],
+    [have_$1_FLAGS=yes; isa_summary="$isa_summary $1"
+     AC_DEFINE([HAVE_$1_FLAGS], [1], [Define to 1 when kernels for $1 are built.])],
+    [have_$1_FLAGS=no])
+  AC_MSG_RESULT([$have_$1_FLAGS])
+  CFLAGS=$clstm_save_CFLAGS
+  AC_SUBST([$1_CFLAGS], ["$2"])
+  AM_CONDITIONAL([HAVE_$1_FLAGS], [test $have_$1_FLAGS = yes])
+])
+
+dnl AX_CLSTM_FLAGS: CLSTM_CFLAGS (all our objects), CLSTM_WARN_CFLAGS (not for generated ones),
+dnl CLSTM_LDFLAGS; sanitizers go to CFLAGS and LDFLAGS themselves, so that every link sees them.
+AC_DEFUN([AX_CLSTM_FLAGS], [
+  CLSTM_CFLAGS= CLSTM_WARN_CFLAGS= CLSTM_LDFLAGS=
+  for flag in -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes; do
+    AX_CLSTM_TRY_CFLAG([CLSTM_WARN_CFLAGS], [$flag])
+  done
+  AS_IF([test "x$enable_werror" != xno], [CLSTM_WARN_CFLAGS="$CLSTM_WARN_CFLAGS -Werror"])
+
+  dnl Bits must not depend on what the compiler contracts; see "Canonical order" in doc/architecture.md.
+  for flag in -ffp-contract=off -fvisibility=hidden; do
+    AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [$flag])
+  done
+
+  AS_IF([test "x$enable_sanitizers" != xno], [
+    AS_IF([test "x$enable_sanitizers" = xyes], [enable_sanitizers=address,undefined])
+    clstm_san="-fsanitize=$enable_sanitizers -fno-omit-frame-pointer -fno-sanitize-recover=all"
+    clstm_flag=no
+    AX_CLSTM_TRY_LDFLAG([LDFLAGS], [$clstm_san])
+    AS_IF([test $clstm_flag = no], [AC_MSG_ERROR([--enable-sanitizers=$enable_sanitizers does not work with $CC])])
+    CFLAGS="$CFLAGS $clstm_san"
+    AC_DEFINE([CLSTM_SANITIZED], [1], [Define to 1 in a sanitizer build.])
+  ], [
+    dnl Sanitizers and fortified calls hide each other's findings.
+    AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3])
+    AS_IF([test $clstm_flag = no], [AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2])])
+    AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-fstack-protector-strong])
+    AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-fstack-clash-protection])
+    AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,relro])
+    AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,now])
+    AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,noexecstack])
+  ])
+  AM_CONDITIONAL([SANITIZED], [test "x$enable_sanitizers" != xno])
+
+  LIB_FUZZING_ENGINE=
+  AS_IF([test "x$enable_fuzz" != xno], [
+    clstm_flag=no
+    AX_CLSTM_TRY_LDFLAG([LDFLAGS], [-fsanitize=fuzzer-no-link])
+    AS_IF([test $clstm_flag = no], [AC_MSG_ERROR([--enable-fuzz needs clang (CC=clang)])])
+    CFLAGS="$CFLAGS -fsanitize=fuzzer-no-link"
+    LIB_FUZZING_ENGINE=-fsanitize=fuzzer
+  ])
+  AM_CONDITIONAL([ENABLE_FUZZ], [test "x$enable_fuzz" != xno])
+  AC_SUBST([LIB_FUZZING_ENGINE])
+
+  clstm_map=no
+  echo '{ global: clstm_*; local: *; };' > conftest.map
+  AX_CLSTM_TRY_LDFLAG([clstm_map], [-shared -Wl,--version-script=conftest.map])
+  rm -f conftest.map
+  AM_CONDITIONAL([HAVE_VERSION_SCRIPT], [test "x$clstm_map" != xno])
+
+  AC_SUBST([CLSTM_CFLAGS])
+  AC_SUBST([CLSTM_WARN_CFLAGS])
+  AC_SUBST([CLSTM_LDFLAGS])
+])

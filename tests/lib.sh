@@ -1,0 +1,24 @@
+# Shared by the test scripts (POSIX sh): counting cases and the closing line.
+# A script sources it, calls pass/fail/skip a case, and ends with `finish`.
+: "${CLSTM_SRCDIR:=$(cd "$(dirname "$0")/.." && pwd)}"
+: "${CLSTM_BUILDDIR:=$CLSTM_SRCDIR/build}"
+: "${CLSTM_SHARED:=$CLSTM_SRCDIR/../shared}"
+: "${CLSTM_TOOLS:=$CLSTM_BUILDDIR/tools}"
+passed=0 failed=0 skipped=0
+
+pass() { passed=$((passed + 1)); echo "ok $1"; }
+fail() { failed=$((failed + 1)); echo "not ok $1${2:+: $2}"; }
+skip() { skipped=$((skipped + 1)); echo "skip $1${2:+: $2}"; }
+
+# have COMMAND...: all of them can be started
+have() {
+    for command_name in "$@"; do
+        command -v "$command_name" >/dev/null 2>&1 || return 1
+    done
+}
+
+finish() {
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" -eq 0 ]
+    exit
+}
