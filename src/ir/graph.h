@@ -21,6 +21,8 @@ struct ir_value {
     ir_node *producer;                      /* NULL: input, initialiser or outer */
     ir_graph *graph;                        /* the graph that owns it */
     int id;                                 /* index into graph->values */
+    int uses;                               /* as of the last ir_count_uses */
+    void *user;                             /* free for passes and the plan */
 };
 
 typedef enum ir_attr_kind {                 /* the letter is that of the operator table's attribute lists */
@@ -65,6 +67,7 @@ struct ir_graph {
     ir_value **inputs; size_t n_in, cap_in;
     ir_value **outputs; size_t n_out, cap_out;
     int opset;                              /* default domain's */
+    size_t unnamed;                         /* counter for made-up names (root only) */
 };
 
 clstm_status ir_graph_new(ir_graph *parent, const char *name, ir_graph **out, clstm_error *err);
@@ -84,16 +87,15 @@ ir_attr *ir_attr_add(ir_node *n, const char *name, ir_attr_kind kind);   /* NULL
 
 /* Every use of `from` (node inputs in g and the bodies below, graph outputs) becomes `to`. */
 void ir_replace_uses(ir_graph *root, ir_value *from, ir_value *to);
-/* How many node inputs (bodies below included) and graph outputs use v, for all values: counts[value->mark]... see graph.c */
-int ir_use_count(const ir_graph *root, const ir_value *v);
+/* Counts the uses (node inputs in all graphs from root down, graph outputs) of every value into value->uses. */
+void ir_count_uses(ir_graph *root);
 /* Takes nodes out whose `mark` is IR_DEAD; order is kept. */
 enum { IR_DEAD = -1000000 };
 void ir_graph_sweep(ir_graph *g);
 /* Puts nodes in execution order; CLSTM_BAD_MODEL naming a node of a cycle. */
 clstm_status ir_graph_order(ir_graph *g, clstm_error *err);
-/* Deep copy; constants are shared. */
+/* Deep copy of a root graph; constants are shared, value ids are kept, node params stay in the source, which must outlive it. */
 clstm_status ir_graph_clone(const ir_graph *root, ir_graph **out, clstm_error *err);
-/* The copy of value v of the source graph, after a clone made from it (valid for values that existed then). */
 
 /* `node 12 "lstm1" (LSTM)`, names escaped; into out, at least 256 bytes; returns out. */
 const char *ir_node_text(char *out, size_t size, const ir_node *n);

@@ -19,7 +19,8 @@ typedef struct op_env op_env;
 enum op_flag {
     OP_ALLOCATES = 1,       /* output shapes come from the data: run itself calls op_output_*; infer sets types only (rank -1) */
     OP_IMPURE = 2,          /* never folded (control flow with run-time limits, random numbers) */
-    OP_CONTROL = 4          /* has bodies */
+    OP_CONTROL = 4,         /* has bodies */
+    OP_SHAPE_ONLY = 8       /* run reads the inputs' shapes, never their elements: folds as soon as those are known */
 };
 
 /* infer returns this when it needs the data of an input that is not known at plan time (never shown to users). */
@@ -31,7 +32,7 @@ struct op_desc {
     /* "X:T W:T B?:T lens?:int32 rest*:T": names with type variable or type; ? optional, * zero or more, + one or more (last only);
      * a variable V inside seq(V) or opt(V) is written V:seq(T); "any" means no check. */
     const char *inputs, *outputs;
-    const char *types;              /* "T=float,double I=int32,int64"; the group names float*, int*, num*, all are in op.c */
+    const char *types;              /* "T=float,double I=int32,int64"; groups: float* (4 types), int* (8), num* (both), all (num* and bool) */
     const char *attrs;              /* "axis:i=0 direction:s=forward activations:S value:t!": letter, =default, ! required */
     clstm_status (*check)(ir_node *node, clstm_error *err);     /* attribute values, at load; may set node->params */
     clstm_status (*infer)(op_ctx *ctx);                         /* outputs' type and shape; OP_DEFER */

@@ -1,0 +1,120 @@
+/* ir/const: counted constants and their packed forms. */
+#include "ir/const.h"
+
+#include "tensor/tensor.h"
+#include "util/alloc.h"
+#include "util/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static clstm_status make(const clstm_tensor *t, ir_const **out, clstm_error *err) {
+    ir_const *c = util_calloc(1, sizeof *c);
+    if (!c) return util_no_memory(err);
+    if (pthread_mutex_init(&c->lock, NULL)) { free(c); return util_no_memory(err); }
+    atomic_init(&c->refs, 1);
+    c->tensor = *t;
+    *out = c;
+    return CLSTM_OK;
+}
+
+clstm_status ir_const_borrow(const clstm_tensor *t, ir_const **out, clstm_error *err) { return make(t, out, err); }
+
+clstm_status ir_const_new(const clstm_tensor *t, ir_const **out, clstm_error *err) {
+    size_t bytes;
+    if (!tensor_bytes(t, &bytes)) return util_fail(err, CLSTM_UNSUPPORTED, "a constant of type %s has no fixed size", clstm_type_name(t->type));
+    ir_const *c;
+    UTIL_TRY(make(t, &c, err));
+    c->tensor.data = util_aligned_alloc(bytes);
+    if (!c->tensor.data) { ir_const_unref(c); return util_no_memory(err); }
+    if (t->data) memcpy(c->tensor.data, t->data, bytes);
+    c->owned = true;
+    *out = c;
+    return CLSTM_OK;
+}
+
+ir_const *ir_const_ref(ir_const *c) {
+    if (c) atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    return c;
+}
+
+void ir_const_unref(ir_const *c) {
+    if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
+    while (c->packs) {
+        ir_pack *next = c->packs->next;
+        util_aligned_free(c->packs->data);
+        free(c->packs);
+        c->packs = next;
+    }
+    if (c->owned) util_aligned_free(c->tensor.data);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+clstm_status ir_const_own(ir_const *c, clstm_error *err) {
+    size_t bytes;
+    if (c->owned || !c->tensor.data) return CLSTM_OK;
+    if (!tensor_bytes(&c->tensor, &bytes)) return util_fail(err, CLSTM_INTERNAL, "a constant without a size");
+    void *p = util_aligned_alloc(bytes);
+    if (!p) return util_no_memory(err);
+    memcpy(p, c->tensor.data, bytes);
+    c->tensor.data = p;
+    c->owned = true;
+    return CLSTM_OK;
+}
+
+bool ir_const_drop(ir_const *c) {
+    bool can = false;
+    pthread_mutex_lock(&c->lock);
+    for (const ir_pack *p = c->packs; p; p = p->next) can |= p->unpack != NULL;
+    if (can && c->tensor.data) {
+        if (c->owned) util_aligned_free(c->tensor.data);
+        c->tensor.data = NULL;
+        c->owned = false;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return can;
+}
+
+/* With the lock held: raw bytes in c->tensor.data. */
+static clstm_status materialise(ir_const *c, clstm_error *err) {
+    size_t bytes;
+    if (c->tensor.data) return CLSTM_OK;
+    const ir_pack *p = c->packs;
+    while (p && !p->unpack) p = p->next;
+    if (!p || !tensor_bytes(&c->tensor, &bytes)) return util_fail(err, CLSTM_INTERNAL, "a constant without elements");
+    clstm_tensor t = c->tensor;
+    t.data = util_aligned_alloc(bytes);
+    if (!t.data) return util_no_memory(err);
+    p->unpack(p, &t);
+    c->tensor.data = t.data;
+    c->owned = true;
+    return CLSTM_OK;
+}
+
+clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err) {
+    pthread_mutex_lock(&c->lock);
+    clstm_status s = materialise(c, err);
+    *data = c->tensor.data;
+    pthread_mutex_unlock(&c->lock);
+    return s;
+}
+
+clstm_status ir_const_pack(ir_const *c, uint64_t format,
+                           clstm_status (*make_pack)(void *, const clstm_tensor *, ir_pack *, clstm_error *),
+                           void *arg, const ir_pack **out, clstm_error *err) {
+    pthread_mutex_lock(&c->lock);
+    clstm_status s = CLSTM_OK;
+    ir_pack *p = c->packs;
+    while (p && p->format != format) p = p->next;
+    if (!p) {
+        p = util_calloc(1, sizeof *p);
+        s = p ? materialise(c, err) : util_no_memory(err);
+        if (s == CLSTM_OK) { p->format = format; s = make_pack(arg, &c->tensor, p, err); }
+        if (s == CLSTM_OK) { p->next = c->packs; c->packs = p; }
+        else { if (p) util_aligned_free(p->data); free(p); p = NULL; }
+    }
+    pthread_mutex_unlock(&c->lock);
+    *out = p;
+    return s;
+}
