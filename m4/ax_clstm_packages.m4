@@ -47,7 +47,7 @@ AC_DEFUN([AX_CLSTM_OPENBLAS], [
     [OPENBLAS_CFLAGS=; OPENBLAS_LIBS=])
   AC_SUBST([OPENBLAS_CFLAGS])
   AC_SUBST([OPENBLAS_LIBS])
-  dnl what a static link against libclstm.a needs besides: pkg-config's Requires.private or Libs.private
-  AC_SUBST([CLSTM_PC_LIBS_PRIVATE], ["$OPENBLAS_LIBS $PTHREAD_LIBS -lm"])
+  dnl what a static link against libclstm.a needs besides; not Requires.private, which would ask every user for protobuf-c.pc
+  AC_SUBST([CLSTM_PC_LIBS_PRIVATE], ["$PROTOBUF_C_LIBS $OPENBLAS_LIBS $PTHREAD_LIBS -lm"])
   AM_CONDITIONAL([HAVE_OPENBLAS], [test $have_OPENBLAS = yes])
 ])
