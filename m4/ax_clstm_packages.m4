@@ -8,14 +8,20 @@ AC_DEFUN([AX_CLSTM_PTHREAD], [
 ])
 
 dnl AX_CLSTM_OPTIONAL(NAME, PKG-CONFIG MODULE, DEBIAN PACKAGE, WHAT FOR): sets have_NAME,
-dnl HAVE_NAME in config.h and as a conditional, NAME_CFLAGS and NAME_LIBS.
+dnl HAVE_NAME in config.h and as a conditional, NAME_CFLAGS and NAME_LIBS; --without-name leaves it out.
 AC_DEFUN([AX_CLSTM_OPTIONAL], [
-  PKG_CHECK_MODULES([$1], [$2], [have_$1=yes], [have_$1=no])
-  AS_IF([test $have_$1 = yes],
-    [AC_DEFINE([HAVE_$1], [1], [Define to 1 when $3 is there, for $4.])],
-    [missing_optional="$missing_optional
+  m4_pushdef([clstm_with], [m4_translit([$1], [A-Z_], [a-z-])])
+  AC_ARG_WITH(clstm_with, [AS_HELP_STRING([--without-]clstm_with, [leave out $4])])
+  have_$1=no
+  AS_IF([test "x$with_[]m4_translit([$1], [A-Z], [a-z])" = xno], [
+    $1_CFLAGS= $1_LIBS=
+  ], [
+    PKG_CHECK_MODULES([$1], [$2], [have_$1=yes], [missing_optional="$missing_optional
   $3: $4"])
+  ])
+  AS_IF([test $have_$1 = yes], [AC_DEFINE([HAVE_$1], [1], [Define to 1 when $3 is there, for $4.])])
   AM_CONDITIONAL([HAVE_$1], [test $have_$1 = yes])
+  m4_popdef([clstm_with])
 ])
 
 dnl AX_CLSTM_OPENBLAS: by pkg-config or by hand; --with-openblas=yes makes it required.
