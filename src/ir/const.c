@@ -100,6 +100,13 @@ clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err) {
     return s;
 }
 
+const void *ir_const_peek(ir_const *c) {
+    pthread_mutex_lock(&c->lock);
+    const void *data = c->tensor.data;
+    pthread_mutex_unlock(&c->lock);
+    return data;
+}
+
 clstm_status ir_const_pack(ir_const *c, uint64_t format,
                            clstm_status (*make_pack)(void *, const clstm_tensor *, ir_pack *, clstm_error *),
                            void *arg, const ir_pack **out, clstm_error *err) {

@@ -41,6 +41,8 @@ clstm_status ir_const_own(ir_const *c, clstm_error *err);
 bool ir_const_drop(ir_const *c);
 /* The raw elements, unpacked again if they were dropped. Sets *data; it stays valid as long as the constant. Thread-safe. */
 clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err);
+/* The raw elements if they stand, else NULL. Thread-safe. */
+const void *ir_const_peek(ir_const *c);
 /* Finds the pack of `format` or has `make` build it (make fills data, bytes, unpack, param). Thread-safe. */
 clstm_status ir_const_pack(ir_const *c, uint64_t format, clstm_status (*make)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err),
                            void *arg, const ir_pack **out, clstm_error *err);

@@ -1,0 +1,52 @@
+/* plan: from the model's graph to a run that allocates nothing.
+ *
+ *   plan_optimise    at load, shape-independent: constants fold, passes rewrite the graph (specialise.c, passes.c)
+ *   plan_build       for input shapes: clone, specialise, lower to steps, lay out memory, prepare (lower.c, memory.c)
+ *   plan_run         executes the steps (exec.c)
+ */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "ir/graph.h"
+#include "ir/op.h"
+
+typedef struct plan plan;
+
+/* Folds and rewrites a root graph in place, whatever of it depends on no unknown shape. `loading`: constants may borrow from
+ * the mapped file, so views of them borrow too. */
+clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err);
+/* Packs weights and settles where every constant of the graph lives: packed and dropped, or owned. The end of loading. */
+clstm_status plan_settle_constants(ir_graph *root, clstm_error *err);
+
+typedef struct plan_request {
+    const ir_graph *graph;          /* the model's; must outlive the plan */
+    const clstm_value *inputs;      /* one for each graph input: kind, type and shape; data is not looked at */
+    ir_const *const *constants;     /* one for each graph input: declared constants, or NULL */
+    const op_env *env;              /* must outlive the plan */
+    bool optimise;                  /* false: every node a dynamic step, a plain interpreter */
+} plan_request;
+
+clstm_status plan_build(const plan_request *request, plan **out, clstm_error *err);
+void plan_destroy(plan *p);
+
+/* inputs[i]: the value of graph input i, read in place (NULL for declared constants). */
+clstm_status plan_run(plan *p, const clstm_value *const *inputs, clstm_error *err);
+/* Output i of the last run. */
+const clstm_value *plan_output(const plan *p, size_t i);
+/* Has output i written straight into `data` (NULL: back to the arena); true when it can be, false when the caller must copy. */
+bool plan_bind_output(plan *p, size_t i, void *data);
+
+/* What a plan holds, for profiles, clstm-info and clstm-bench. */
+typedef struct plan_step_info {
+    const ir_node *node;
+    bool dynamic, view;             /* view: costs nothing */
+    double flops, bytes;            /* bytes: inputs and outputs, packed weights included */
+    double seconds;                 /* summed over profiled runs */
+} plan_step_info;
+size_t plan_step_count(const plan *p);
+void plan_step(const plan *p, size_t i, plan_step_info *info);
+size_t plan_arena_bytes(const plan *p);
+/* Turns timing of steps on or off. */
+void plan_profile(plan *p, bool on);
+
+#endif

@@ -1,0 +1,69 @@
+/* plan/internal: the plan's own structures, shared by lower.c, memory.c and exec.c. */
+#ifndef PLAN_INTERNAL_H
+#define PLAN_INTERNAL_H
+
+#include "plan/plan.h"
+
+typedef struct plan_block plan_block;
+
+/* Where a value lives while the plan runs. ir_value.user points here. */
+typedef struct plan_slot {
+    clstm_value value;
+    ir_value *ir;
+    int storage;                /* index into block->storages; -1: none (input, constant, dynamic) */
+    size_t offset;              /* within the storage, for views */
+    struct plan_slot *base;     /* a view of an input or dynamic slot: its address is set at each run */
+    bool owned;                 /* value's memory is the slot's own (dynamic steps) */
+    void *home;                 /* address in the arena */
+} plan_slot;
+
+typedef struct plan_storage { size_t bytes, offset; int first, last; } plan_storage;   /* first, last: step indices */
+
+typedef struct plan_step_s {
+    ir_node *node;
+    op_ctx ctx;
+    bool dynamic, view;
+    plan_block **bodies;        /* node->n_bodies */
+    size_t scratch_offset, bodies_offset;
+    double seconds;
+} plan_step_s;
+
+/* A graph ready to run: the root's, or a body's. */
+struct plan_block {
+    plan *plan;
+    ir_graph *graph;
+    plan_slot *slots;           /* one for each value of the graph */
+    plan_step_s *steps;
+    size_t n_steps;
+    plan_storage *storages;
+    size_t n_storages;
+    size_t arena_bytes;
+};
+
+struct plan {
+    ir_graph *graph;            /* the specialised clone */
+    util_arena arena;           /* blocks, slots, steps */
+    plan_block root;
+    unsigned char *memory;      /* the run-time arena */
+    size_t memory_bytes;
+    op_env env;
+    plan_slot **views;          /* slots with a base, in order */
+    size_t n_views, cap_views;
+    bool profile, optimise;
+};
+
+clstm_status plan_lower(plan *p, clstm_error *err);
+/* Lays out the block's storages, its steps' scratch and bodies; sets block->arena_bytes. */
+clstm_status plan_layout(plan_block *block, clstm_error *err);
+/* Gives every slot and scratch its address below `base`. */
+void plan_place(plan_block *block, unsigned char *base);
+clstm_status plan_run_body(op_ctx *ctx, int which, int n_in, const clstm_value *in, int n_out, clstm_value *out);
+
+/* Fills ctx for a node from its values' types and constants; arrays come from `arena`, clstm_values are fresh. */
+clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err);
+/* The rewriting passes, in order (passes.c); sets *changed. */
+clstm_status plan_passes(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
+/* Takes out nodes that no output needs. */
+void plan_remove_dead(ir_graph *root);
+
+#endif

@@ -1,0 +1,276 @@
+/* plan/specialise: shapes and constants flow through the graph; what is known is computed now, an If whose condition is known
+ * gives way to its branch, and what no output needs is taken out. */
+#include "plan/plan_internal.h"
+
+#include "tensor/tensor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct specialiser { ir_graph *root; const op_env *env; bool loading; int depth; bool changed; } specialiser;
+
+clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err) {
+    memset(ctx, 0, sizeof *ctx);
+    ctx->node = n;
+    ctx->env = env;
+    ctx->err = err;
+    ctx->n_in = n->n_in;
+    ctx->n_out = n->n_out;
+    ctx->in = util_arena_alloc(arena, (size_t)n->n_in, sizeof *ctx->in);
+    ctx->out = util_arena_alloc(arena, (size_t)n->n_out, sizeof *ctx->out);
+    ctx->consts = util_arena_alloc(arena, (size_t)n->n_in, sizeof *ctx->consts);
+    clstm_value *values = util_arena_alloc(arena, (size_t)(n->n_in + n->n_out), sizeof *values);
+    if (!ctx->in || !ctx->out || !ctx->consts || !values) return util_no_memory(err);
+    for (int i = 0; i < n->n_in + n->n_out; i++) {
+        ir_value *v = i < n->n_in ? n->inputs[i] : n->outputs[i - n->n_in];
+        if (!v) continue;
+        if (i < n->n_in) {
+            ctx->in[i] = &values[i];
+            ctx->consts[i] = v->constant;
+            values[i].kind = v->kind;
+            values[i].tensor = v->type;
+        } else {
+            ctx->out[i - n->n_in] = &values[i];
+        }
+    }
+    return CLSTM_OK;
+}
+
+static bool inputs_known(const op_ctx *c) {
+    for (int i = 0; i < c->n_in; i++) {
+        if (!c->in[i]) continue;
+        if (c->in[i]->kind != CLSTM_KIND_TENSOR || c->in[i]->tensor.type == CLSTM_TYPE_NONE || !tensor_shape_known(&c->in[i]->tensor)) return false;
+    }
+    return true;
+}
+
+/* Hands the elements of constant inputs to infer, except those whose raw bytes were dropped for a packed form: such weights are
+ * never shape parameters. */
+static clstm_status give_constants(op_ctx *c, bool all) {
+    for (int i = 0; i < c->n_in; i++) {
+        if (!c->consts[i]) continue;
+        const void *data = NULL;
+        if (all) UTIL_TRY(ir_const_data(c->consts[i], &data, c->err));
+        else data = ir_const_peek(c->consts[i]);
+        c->in[i]->tensor.data = (void *)(uintptr_t)data;
+    }
+    return CLSTM_OK;
+}
+
+static bool foldable(const op_ctx *c) {
+    const op_desc *op = c->node->op;
+    if (op->flags & (OP_IMPURE | OP_CONTROL)) return false;
+    for (int i = 0; i < c->n_in && !(op->flags & OP_SHAPE_ONLY); i++)
+        if (c->in[i] && !c->consts[i]) return false;
+    /* A generator (Range, ConstantOfShape, Expand) must not blow a few bytes up into stored megabytes. */
+    size_t in = 0, out = 0, b;
+    for (int i = 0; i < c->n_in; i++)
+        if (c->in[i] && tensor_bytes(&c->in[i]->tensor, &b)) in += b;
+    for (int i = 0; i < c->n_out && !(op->flags & OP_ALLOCATES); i++)
+        if (c->out[i] && tensor_bytes(&c->out[i]->tensor, &b)) out += b;
+    return out <= ((size_t)1 << 20) || out <= 2 * in;
+}
+
+static clstm_status run_once(op_ctx *c) {
+    const op_desc *op = c->node->op;
+    clstm_status s = op->prepare ? op->prepare(c) : CLSTM_OK;
+    if (s == CLSTM_OK && c->scratch_bytes && !(c->scratch = util_aligned_alloc(c->scratch_bytes))) s = util_no_memory(c->err);
+    if (s == CLSTM_OK) s = op->run(c);
+    if (op->release) op->release(c);
+    util_aligned_free(c->prepared);
+    util_aligned_free(c->scratch);
+    c->prepared = c->scratch = NULL;
+    return s;
+}
+
+static clstm_status adopt(ir_value *v, clstm_value *made, clstm_error *err) {
+    ir_const *k;
+    UTIL_TRY(ir_const_borrow(&made->tensor, &k, err));
+    k->owned = true;
+    memset(made, 0, sizeof *made);
+    ir_value_set_const(v, k);
+    ir_const_unref(k);
+    return CLSTM_OK;
+}
+
+/* While loading, a reshaped or sliced weight stays where it is in the mapped file. */
+static bool fold_as_view(specialiser *s, op_ctx *c, clstm_status *status) {
+    int in = 0;
+    size_t offset = 0;
+    if (!s->loading || c->n_out != 1 || !c->out[0] || !c->node->op->view || !c->node->op->view(c, 0, &in, &offset)) return false;
+    ir_const *from = c->consts[in];
+    if (!from || from->owned || !from->tensor.data) return false;
+    clstm_tensor t = c->out[0]->tensor;
+    t.data = (unsigned char *)from->tensor.data + offset;
+    ir_const *k;
+    *status = ir_const_borrow(&t, &k, c->err);
+    if (*status != CLSTM_OK) return true;
+    ir_value_set_const(c->node->outputs[0], k);
+    ir_const_unref(k);
+    return true;
+}
+
+static clstm_status fold(specialiser *s, op_ctx *c) {
+    clstm_status status = CLSTM_OK;
+    ir_node *n = (ir_node *)(uintptr_t)c->node;
+    if (!(n->op->flags & OP_SHAPE_ONLY)) UTIL_TRY(give_constants(c, true));
+    if (!fold_as_view(s, c, &status)) {
+        for (int i = 0; i < c->n_out && status == CLSTM_OK && !(n->op->flags & OP_ALLOCATES); i++) {
+            size_t bytes;
+            if (!c->out[i]) continue;
+            if (!tensor_bytes(&c->out[i]->tensor, &bytes) || !(c->out[i]->tensor.data = util_aligned_alloc(bytes))) status = util_no_memory(c->err);
+        }
+        if (status == CLSTM_OK) status = run_once(c);
+        for (int i = 0; i < c->n_out && status == CLSTM_OK; i++)
+            if (c->out[i] && c->out[i]->kind == CLSTM_KIND_SEQUENCE) goto keep;
+        for (int i = 0; i < c->n_out && status == CLSTM_OK; i++)
+            if (c->out[i]) status = adopt(n->outputs[i], c->out[i], c->err);
+    }
+    if (status == CLSTM_OK) { n->mark = IR_DEAD; s->changed = true; }
+keep:
+    for (int i = 0; i < c->n_out; i++)
+        if (c->out[i]) op_value_clear(c->out[i]);
+    return status;
+}
+
+/* ---- If with a known condition ---------------------------------------------------------------------------------------------- */
+
+static clstm_status splice(specialiser *s, ir_graph *g, size_t at, ir_graph *body, clstm_error *err) {
+    ir_node *n = g->nodes[at];
+    if ((int)body->n_out != n->n_out) return util_fail(err, CLSTM_BAD_MODEL, "the branch has %zu outputs, expected %d", body->n_out, n->n_out);
+    if (!util_grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes + body->n_nodes, sizeof *g->nodes)) return util_no_memory(err);
+    if (!util_grow((void **)&g->values, &g->cap_values, g->n_values + body->n_values, sizeof *g->values)) return util_no_memory(err);
+    for (size_t i = 0; i < body->n_values; i++) {
+        ir_value *v = body->values[i];
+        v->graph = g;
+        v->id = (int)g->n_values;
+        g->values[g->n_values++] = v;
+    }
+    for (int i = 0; i < n->n_out; i++)
+        if (n->outputs[i]) ir_replace_uses(s->root, n->outputs[i], body->outputs[i]);
+    memmove(g->nodes + at + 1 + body->n_nodes, g->nodes + at + 1, (g->n_nodes - at - 1) * sizeof *g->nodes);
+    for (size_t i = 0; i < body->n_nodes; i++) {
+        ir_node *m = body->nodes[i];
+        m->graph = g;
+        for (int b = 0; b < m->n_bodies; b++) m->bodies[b]->parent = g;
+        g->nodes[at + 1 + i] = m;
+    }
+    g->n_nodes += body->n_nodes;
+    body->n_nodes = body->n_values = body->n_out = 0;
+    n->mark = IR_DEAD;
+    s->changed = true;
+    return CLSTM_OK;
+}
+
+static clstm_status visit_graph(specialiser *s, ir_graph *g, clstm_error *err);
+
+static clstm_status visit_control(specialiser *s, ir_graph *g, size_t at, clstm_error *err) {
+    ir_node *n = g->nodes[at];
+    if (!strcmp(n->op_type, "If") && n->n_bodies == 2 && n->inputs[0] && n->inputs[0]->constant) {
+        const void *data;
+        UTIL_TRY(ir_const_data(n->inputs[0]->constant, &data, err));
+        bool condition = clstm_tensor_count(&n->inputs[0]->constant->tensor) == 1 && *(const uint8_t *)data;
+        /* the row lists then_branch first */
+        return splice(s, g, at, n->bodies[condition ? 0 : 1], err);
+    }
+    s->depth++;
+    clstm_status status = CLSTM_OK;
+    for (int b = 0; b < n->n_bodies; b++)       /* declared shapes of a body's inputs are hints as well */
+        for (size_t i = 0; i < n->bodies[b]->n_in; i++) n->bodies[b]->inputs[i]->kind = CLSTM_KIND_NONE;
+    for (int b = 0; b < n->n_bodies && status == CLSTM_OK; b++) status = visit_graph(s, n->bodies[b], err);
+    s->depth--;
+    return status;
+}
+
+/* A Constant node's tensor is the value's constant itself. */
+static bool constant_node(ir_node *n) {
+    const ir_attr *a = ir_attr_find(n, "value");
+    if (strcmp(n->op_type, "Constant") || n->domain[0] || !a || a->kind != IR_ATTR_TENSOR) return false;
+    ir_value_set_const(n->outputs[0], a->v.t);
+    n->mark = IR_DEAD;
+    return true;
+}
+
+static clstm_status visit_node(specialiser *s, ir_node *n, clstm_error *err) {
+    util_arena scratch = {0};
+    op_ctx c;
+    char text[256];
+    if (n->n_out > 0 && n->outputs[0] && constant_node(n)) return CLSTM_OK;
+    clstm_status status = plan_context(n, s->env, &scratch, &c, err);
+    if (status == CLSTM_OK && inputs_known(&c)) {
+        status = give_constants(&c, false);
+        if (status == CLSTM_OK) status = op_infer(&c);
+        bool known = status == CLSTM_OK;
+        for (int i = 0; i < c.n_out && known; i++) {
+            ir_value *v = n->outputs[i];
+            if (!v || c.out[i]->kind == CLSTM_KIND_NONE) continue;
+            if (s->depth && v->kind == CLSTM_KIND_NONE) s->changed = true;
+            v->kind = c.out[i]->kind;
+            v->type = c.out[i]->tensor;
+            v->type.data = NULL;
+        }
+        if (known && foldable(&c)) {
+            status = fold(s, &c);
+            if (status != CLSTM_OK && status != CLSTM_NO_MEMORY) util_context(err, status, "%s", ir_node_text(text, sizeof text, n));
+        }
+    }
+    util_arena_destroy(&scratch);
+    /* A branch that is not taken may be wrong for these shapes: that is an error only when it runs. */
+    if (status == OP_DEFER || (s->depth && status != CLSTM_OK && status != CLSTM_NO_MEMORY)) status = CLSTM_OK;
+    return status;
+}
+
+static clstm_status visit_graph(specialiser *s, ir_graph *g, clstm_error *err) {
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        ir_node *n = g->nodes[i];
+        if (n->mark == IR_DEAD) continue;
+        /* What was declared for intermediate values is a hint: only inference counts. */
+        for (int k = 0; k < n->n_out; k++)
+            if (n->outputs[k] && !n->outputs[k]->constant) { n->outputs[k]->kind = CLSTM_KIND_NONE; n->outputs[k]->type.type = CLSTM_TYPE_NONE; n->outputs[k]->type.rank = -1; }
+        UTIL_TRY(n->n_bodies ? visit_control(s, g, i, err) : visit_node(s, n, err));
+    }
+    ir_graph_sweep(g);
+    return CLSTM_OK;
+}
+
+/* ---- dead nodes -------------------------------------------------------------------------------------------------------------- */
+
+static bool output_optional(const op_desc *op, int k) {
+    const char *s = op->outputs;
+    for (int i = 0; i < k && *s; i++) { s += strcspn(s, " "); s += strspn(s, " "); }
+    return s[strcspn(s, "?*+: ")] == '?';
+}
+
+void plan_remove_dead(ir_graph *root) {
+    bool again = true;
+    while (again) {
+        again = false;
+        ir_count_uses(root);
+        for (size_t i = root->n_nodes; i-- > 0;) {
+            ir_node *n = root->nodes[i];
+            bool used = false;
+            for (int k = 0; k < n->n_out; k++) used |= n->outputs[k] && n->outputs[k]->uses > 0;
+            for (int k = 0; used && k < n->n_out; k++)
+                if (n->outputs[k] && !n->outputs[k]->uses && output_optional(n->op, k)) n->outputs[k] = NULL;
+            if (used) continue;
+            n->mark = IR_DEAD;
+            again |= n->n_bodies > 0;       /* what its bodies captured may be dead too */
+            for (int k = 0; k < n->n_in; k++)
+                if (n->inputs[k]) n->inputs[k]->uses--;
+        }
+        ir_graph_sweep(root);
+    }
+}
+
+clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err) {
+    specialiser s = {root, env, loading, 0, false};
+    bool changed = true;
+    /* Passes open the way for folds and the other way round; eight rounds are far beyond what real models need. */
+    for (int round = 0; round < 8 && changed; round++) {
+        UTIL_TRY(visit_graph(&s, root, err));
+        plan_remove_dead(root);
+        changed = false;
+        UTIL_TRY(plan_passes(root, env, &changed, err));
+    }
+    return CLSTM_OK;
+}
