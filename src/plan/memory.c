@@ -186,7 +186,7 @@ clstm_status plan_layout(plan_block *b, clstm_error *err) {
     for (size_t i = 0; i < b->n_steps; i++) {
         plan_step_s *s = &b->steps[i];
         size_t bodies = 0;
-        int at;
+        int at = 0;
         s->scratch_offset = s->bodies_offset = SIZE_MAX;
         for (int k = 0; k < s->node->n_bodies; k++)
             if (s->bodies[k]->arena_bytes > bodies) bodies = s->bodies[k]->arena_bytes;
