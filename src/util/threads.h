@@ -10,6 +10,9 @@ typedef struct util_pool util_pool;
 /* threads counts the caller's own; 1 starts none. */
 clstm_status util_pool_create(int threads, int spin_us, clstm_parallel_for parallel_for, void *user, util_pool **pool, clstm_error *err);
 void util_pool_destroy(util_pool *pool);
+/* Between enter and leave (one run) idle workers spin without end; after leave at most spin_us. NULL is allowed. */
+void util_pool_enter(util_pool *pool);
+void util_pool_leave(util_pool *pool);
 int util_pool_threads(const util_pool *pool);           /* NULL: 1 */
 /* Runs task(arg, 0..count-1), index 0 on the caller; returns when all are done. NULL pool: in order on the caller.
  * After fork() the child runs everything on the caller. */

@@ -1,0 +1,45 @@
+/* api/limits: the named limits and their defaults. */
+#include "util/status.h"
+
+#include <string.h>
+
+static const struct { const char *name; int64_t value; const char *help; } table[CLSTM_LIMIT_COUNT] = {
+    [CLSTM_LIMIT_FILE_BYTES] = {"file-bytes", (int64_t)4 << 30, "size of the model file, and of each external data file"},
+    [CLSTM_LIMIT_MESSAGE_DEPTH] = {"message-depth", 100, "nesting of messages in the file"},
+    [CLSTM_LIMIT_MESSAGES] = {"messages", 4000000, "messages in the file"},
+    [CLSTM_LIMIT_NODES] = {"nodes", 200000, "nodes, bodies and inlined functions included"},
+    [CLSTM_LIMIT_TENSORS] = {"tensors", 200000, "tensors stored in the file"},
+    [CLSTM_LIMIT_RANK] = {"rank", CLSTM_MAX_RANK, "dimensions of a tensor"},
+    [CLSTM_LIMIT_ELEMENTS] = {"elements", (int64_t)1 << 30, "elements of one tensor"},
+    [CLSTM_LIMIT_STRING_BYTES] = {"string-bytes", 1 << 20, "bytes of one name or string"},
+    [CLSTM_LIMIT_SUBGRAPH_DEPTH] = {"subgraph-depth", 16, "nesting of If, Loop and Scan bodies"},
+    [CLSTM_LIMIT_FUNCTION_DEPTH] = {"function-depth", 32, "nesting of calls of local functions"},
+    [CLSTM_LIMIT_LOOP_TRIPS] = {"loop-trips", 10000000, "iterations of one Loop or Scan"},
+    [CLSTM_LIMIT_ARENA_BYTES] = {"arena-bytes", (int64_t)8 << 30, "memory of one plan"},
+    [CLSTM_LIMIT_RUN_MILLISECONDS] = {"run-milliseconds", 0, "time of one run, looked at between the turns of Loop and Scan; 0: none"},
+};
+
+void clstm_limits_default(clstm_limits *limits) {
+    for (int i = 0; i < CLSTM_LIMIT_COUNT; i++) limits->value[i] = table[i].value;
+}
+
+bool clstm_limit_describe(int which, const char **name, int64_t *value, const char **help) {
+    if (which < 0 || which >= CLSTM_LIMIT_COUNT) return false;
+    *name = table[which].name;
+    *value = table[which].value;
+    *help = table[which].help;
+    return true;
+}
+
+clstm_status clstm_limits_set(clstm_limits *limits, const char *name, int64_t value, clstm_error *err) {
+    char text[80];
+    for (int i = 0; i < CLSTM_LIMIT_COUNT; i++) {
+        if (strcmp(table[i].name, name)) continue;
+        if (value < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "limit %s: %lld is negative", name, (long long)value);
+        if (i == CLSTM_LIMIT_RANK && value > CLSTM_MAX_RANK)
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "limit rank: at most %d", CLSTM_MAX_RANK);
+        limits->value[i] = value;
+        return CLSTM_OK;
+    }
+    return util_fail(err, CLSTM_BAD_ARGUMENT, "there is no limit \"%s\"", util_escape(text, sizeof text, name));
+}
