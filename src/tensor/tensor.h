@@ -17,7 +17,7 @@ void tensor_set(clstm_tensor *t, clstm_type type, int rank, const int64_t *dims)
 bool tensor_broadcast(clstm_tensor *out, const clstm_tensor *b);
 /* Element strides of t seen as the (broadcast) shape `as`: 0 where t repeats. */
 void tensor_broadcast_strides(const clstm_tensor *t, const clstm_tensor *as, int64_t *strides);
-/* "[2,?,64]" into out (at least 160 bytes are enough); returns out. */
+/* "[2,?,64]" into out (168 bytes are always enough); returns out. */
 const char *tensor_shape_text(char *out, size_t size, const clstm_tensor *t);
 /* axis in [-rank, rank) made non-negative; false outside. */
 bool tensor_axis(int64_t axis, int rank, int *out);
