@@ -1,7 +1,4 @@
 /* CPU features: cpuid and the register state that the operating system saves. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* secure_getenv */
-#endif
 #include "util/cpu.h"
 
 #include <stdlib.h>

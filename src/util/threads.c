@@ -1,6 +1,5 @@
 /* util/threads: fork-join over a few workers. Every worker takes part in every region, so the region's description may change
  * as soon as all have answered; index i belongs to thread i mod threads, which keeps a part of the weights in one core's cache. */
-#define _GNU_SOURCE
 #include "util/threads.h"
 
 #include "util/alloc.h"
