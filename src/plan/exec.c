@@ -1,5 +1,4 @@
 /* plan/exec: running the steps. Static steps only call run; dynamic ones infer, allocate, prepare, run and release. */
-#define _POSIX_C_SOURCE 200809L
 #include "plan/plan_internal.h"
 
 #include "tensor/tensor.h"

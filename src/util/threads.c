@@ -17,7 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef CLSTM_SANITIZED
+enum { STACK_BYTES = 4 << 20, TOUCHED_BYTES = 128 << 10 };      /* a sanitizer keeps its own state on a thread's stack */
+#else
 enum { STACK_BYTES = 256 << 10, TOUCHED_BYTES = 128 << 10 };
+#endif
 
 typedef struct worker { util_pool *pool; pthread_t thread; int index; } worker;
 
