@@ -101,7 +101,7 @@ typedef struct kernel_gemm {
 
 /*
  * One batch row of one step.  State rows (h, h_new, c, z, rh) hold layout.padded floats of which the first n count;
- * pads may hold anything finite and stay so (zero them once).  h_new must not overlap any row's h: every panel reads all of
+ * the rest are pads: read and written, never part of a value that counts.  h_new must not overlap any row's h: every panel reads all of
  * the old h.  c is updated in place.  Rows are free-standing: a caller leaves finished rows out, in any order.
  * A panel range [p0,p1) touches only its own units of c, h_new, y, gates, pre, z, rh.
  */

@@ -59,7 +59,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void choose(void)
 {
     chosen = util_cpu_detect();
+#ifdef HAVE_SECURE_GETENV
     const char *cap = secure_getenv("CLSTM_CPU");
+#else
+    const char *cap = NULL; /* a privileged program's caller may not steer it, and we cannot tell */
+#endif
     for (int level = UTIL_CPU_GENERIC; cap && level < (int)chosen; level++)
         if (strcmp(cap, util_cpu_name((util_cpu_level)level)) == 0)
             chosen = (util_cpu_level)level;

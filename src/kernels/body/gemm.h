@@ -1,0 +1,180 @@
+/*
+ * Packed GEMV and GEMM, included once per element type with
+ *   T, V, VLEN                       element, vector, lanes
+ *   GEMM(name)                       name with the type and level
+ *   V_LOAD, V_STORE, V_SET, V_FMA    primitives
+ *
+ * The core is a register tile: `rows` rows of A times one panel of `nv` vectors, k ascending, one accumulator an element.  It
+ * starts from rows of start values and leaves its sums in rows of memory; the recurrent steps are built on the same tiles.
+ */
+
+/* Vectors a row of any tile; values beyond it would not stay in registers. */
+enum { GEMM(MAX_NV) = 8 };
+/* One depth block of A rows (GEMM(ROW_BLOCK) x GEMM(DEPTH_BLOCK)) and of a panel stay in L2 together. */
+enum { GEMM(DEPTH_BLOCK) = 512, GEMM(ROW_BLOCK) = 120 };
+
+typedef void GEMM(tile_fn)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, T *const *out);
+
+/* out[r] = start[r] + a[r][0..k) * b, for `np` neighbouring panels `stride` elements apart. */
+INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *const *a, const T *b, int64_t stride, int64_t k,
+                       const T *const *start, T *const *out)
+{
+    V acc[TILE_ROWS_1][GEMM(MAX_NV)];
+    const T *row[TILE_ROWS_1];
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        row[r] = a[r];
+        UNROLL
+        for (int v = 0; v < np * nv; v++)
+            acc[r][v] = V_LOAD(start[r] + v * VLEN);
+    }
+    for (int64_t i = 0; i < k; i++) {
+        V w[GEMM(MAX_NV)];
+        UNROLL
+        for (int p = 0; p < np; p++) {
+            UNROLL
+            for (int v = 0; v < nv; v++)
+                w[p * nv + v] = V_LOAD(b + p * stride + v * VLEN);
+        }
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            V x = V_SET(row[r][i]);
+            UNROLL
+            for (int v = 0; v < np * nv; v++)
+                acc[r][v] = V_FMA(x, w[v], acc[r][v]);
+        }
+        b += nv * VLEN;
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        T *o = out[r];
+        UNROLL
+        for (int v = 0; v < np * nv; v++)
+            V_STORE(o + v * VLEN, acc[r][v]);
+    }
+}
+
+#define TILE(rows, np, nv)                                                                                                       \
+    static void GEMM(tile_##rows##_##np##_##nv)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, \
+                                                T *const *out)                                                                   \
+    {                                                                                                                            \
+        GEMM(tile)(rows, np, nv, a, b, stride, k, start, out);                                                                   \
+    }
+/* clang-format off */
+TILE(1, 1, 1) TILE(2, 1, 1) TILE(3, 1, 1) TILE(4, 1, 1) TILE(5, 1, 1) TILE(6, 1, 1) TILE(7, 1, 1) TILE(8, 1, 1)
+TILE(1, 1, 2) TILE(2, 1, 2) TILE(3, 1, 2) TILE(4, 1, 2)
+TILE(1, 1, 3) TILE(2, 1, 3) TILE(3, 1, 3)
+TILE(1, 1, 4) TILE(2, 1, 4)
+TILE(1, 4, 2) TILE(1, 2, 3) TILE(1, 2, 4)
+#if TILE_REGISTERS > 16 || TILE_FMA
+TILE(9, 1, 1) TILE(10, 1, 1) TILE(11, 1, 1) TILE(12, 1, 1)
+TILE(5, 1, 2) TILE(6, 1, 2) TILE(4, 1, 3) TILE(3, 1, 4)
+#endif
+#if TILE_REGISTERS > 16
+TILE(7, 1, 2) TILE(8, 1, 2) TILE(9, 1, 2) TILE(10, 1, 2) TILE(11, 1, 2) TILE(12, 1, 2)
+TILE(5, 1, 3) TILE(6, 1, 3) TILE(7, 1, 3) TILE(8, 1, 3)
+TILE(4, 1, 4) TILE(5, 1, 4) TILE(6, 1, 4)
+#endif
+#define AT(rows, nv) GEMM(tile_##rows##_1_##nv)
+/* By vectors a row, then rows. */
+static GEMM(tile_fn) *const GEMM(tiles)[4][TILE_ROWS_1] = {
+#if TILE_REGISTERS > 16
+    {AT(1, 1), AT(2, 1), AT(3, 1), AT(4, 1), AT(5, 1), AT(6, 1), AT(7, 1), AT(8, 1), AT(9, 1), AT(10, 1), AT(11, 1), AT(12, 1)},
+    {AT(1, 2), AT(2, 2), AT(3, 2), AT(4, 2), AT(5, 2), AT(6, 2), AT(7, 2), AT(8, 2), AT(9, 2), AT(10, 2), AT(11, 2), AT(12, 2)},
+    {AT(1, 3), AT(2, 3), AT(3, 3), AT(4, 3), AT(5, 3), AT(6, 3), AT(7, 3), AT(8, 3)},
+    {AT(1, 4), AT(2, 4), AT(3, 4), AT(4, 4), AT(5, 4), AT(6, 4)},
+#elif TILE_FMA
+    {AT(1, 1), AT(2, 1), AT(3, 1), AT(4, 1), AT(5, 1), AT(6, 1), AT(7, 1), AT(8, 1), AT(9, 1), AT(10, 1), AT(11, 1), AT(12, 1)},
+    {AT(1, 2), AT(2, 2), AT(3, 2), AT(4, 2), AT(5, 2), AT(6, 2)},
+    {AT(1, 3), AT(2, 3), AT(3, 3), AT(4, 3)},
+    {AT(1, 4), AT(2, 4), AT(3, 4)},
+#else
+    {AT(1, 1), AT(2, 1), AT(3, 1), AT(4, 1), AT(5, 1), AT(6, 1), AT(7, 1), AT(8, 1)},
+    {AT(1, 2), AT(2, 2), AT(3, 2), AT(4, 2)},
+    {AT(1, 3), AT(2, 3), AT(3, 3)},
+    {AT(1, 4), AT(2, 4)},
+#endif
+};
+/* clang-format on */
+/* One row times GEMV_PANELS[nv - 1] panels at once: enough accumulators to cover the latency of FMA. */
+static GEMM(tile_fn) *const GEMM(gemvs)[4] = {NULL, GEMM(tile_1_4_2), GEMM(tile_1_2_3), GEMM(tile_1_2_4)};
+#undef AT
+#undef TILE
+
+static const T GEMM(zeros)[4 * VLEN] = {0};
+
+/* One tile of C, start values from wherever the first depth block takes them and from C afterwards. */
+INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0, int rows, int64_t k0, int64_t depth)
+{
+    const kernel_layout *l = &g->b->layout;
+    const T *a[TILE_ROWS_1], *start[TILE_ROWS_1];
+    T *out[TILE_ROWS_1];
+    T edge[TILE_ROWS_1][4 * VLEN];
+    int64_t col = p * l->width;
+    int64_t valid = l->cols - col < nv * VLEN ? l->cols - col : nv * VLEN;
+    int partial = valid < nv * VLEN;
+    kernel_init from = k0 ? KERNEL_INIT_C : g->start;
+    for (int r = 0; r < rows; r++) {
+        T *c = (T *)g->c + (row0 + r) * g->ldc + col;
+        a[r] = (const T *)g->a + (row0 + r) * g->lda + k0;
+        out[r] = partial ? edge[r] : c;
+        start[r] = from == KERNEL_INIT_C ? c : from == KERNEL_INIT_ROW ? (const T *)g->init + col : GEMM(zeros);
+        if (from == KERNEL_INIT_COL) {
+            for (int v = 0; v < nv; v++)
+                V_STORE(edge[r] + v * VLEN, V_SET(((const T *)g->init)[row0 + r]));
+            start[r] = edge[r];
+        } else if (partial && from != KERNEL_INIT_ZERO) {
+            memset(edge[r], 0, sizeof edge[r]);
+            memcpy(edge[r], start[r], (size_t)valid * sizeof(T));
+            start[r] = edge[r];
+        }
+    }
+    const T *b = (const T *)g->b->data + p * l->k * l->width + k0 * nv * VLEN;
+    GEMM(tiles)[nv - 1][rows - 1](a, b, 0, depth, start, out);
+    for (int r = 0; partial && r < rows; r++)
+        memcpy((T *)g->c + (row0 + r) * g->ldc + col, edge[r], (size_t)valid * sizeof(T));
+}
+
+/* One row times whole panels, several at once; the rest is left to one_tile. Returns the first panel left. */
+INLINE int64_t GEMM(one_row)(const kernel_gemm *g, int nv)
+{
+    const kernel_layout *l = &g->b->layout;
+    int np = GEMV_PANELS[nv - 1];
+    int64_t p = g->p0;
+    if (np == 1 || g->start == KERNEL_INIT_COL)
+        return p;
+    T zeros[GEMM(MAX_NV) * VLEN] = {0};
+    for (; p + np <= g->p1 && (p + np) * l->width <= l->cols; p += np) {
+        const T *a = g->a;
+        T *out = (T *)g->c + p * l->width;
+        const T *start = g->start == KERNEL_INIT_C ? out : g->start == KERNEL_INIT_ROW ? (const T *)g->init + p * l->width : zeros;
+        GEMM(gemvs)[nv - 1](&a, (const T *)g->b->data + p * l->k * l->width, l->k * l->width, l->k, &start, &out);
+    }
+    return p;
+}
+
+static void GEMM(gemm)(const kernel_gemm *g)
+{
+    const kernel_layout *l = &g->b->layout;
+    int whole = l->width / VLEN, last = l->last_width / VLEN;
+    int64_t p0 = g->m == 1 ? GEMM(one_row)(g, whole) : g->p0;
+    int64_t row_block = g->m <= GEMM(ROW_BLOCK) ? g->m : GEMM(ROW_BLOCK);
+    int64_t depth_block = g->m <= TILE_ROWS[whole - 1] ? l->k : GEMM(DEPTH_BLOCK);
+    int64_t k0 = 0;
+    do {
+        int64_t depth = l->k - k0 < depth_block ? l->k - k0 : depth_block;
+        for (int64_t m0 = 0; m0 < g->m; m0 += row_block) {
+            int64_t m1 = m0 + row_block < g->m ? m0 + row_block : g->m;
+            for (int64_t p = p0; p < g->p1; p++) {
+                int nv = p + 1 == l->panels ? last : whole;
+                int64_t tiles = (m1 - m0 + TILE_ROWS[nv - 1] - 1) / TILE_ROWS[nv - 1];
+                for (int64_t t = 0, row = m0; t < tiles; t++) {
+                    int rows = (int)((m1 - row + tiles - t - 1) / (tiles - t)); /* even shares: no thin last tile */
+                    GEMM(one_tile)(g, p, nv, row, rows, k0, depth);
+                    row += rows;
+                }
+            }
+        }
+        k0 += depth;
+    } while (k0 < l->k);
+}
