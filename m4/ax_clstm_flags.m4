@@ -40,7 +40,7 @@ dnl AX_CLSTM_FLAGS: CLSTM_CFLAGS (all our objects), CLSTM_WARN_CFLAGS (not for g
 dnl CLSTM_LDFLAGS; sanitizers go to CFLAGS and LDFLAGS themselves, so that every link sees them.
 AC_DEFUN([AX_CLSTM_FLAGS], [
   CLSTM_CFLAGS= CLSTM_WARN_CFLAGS= CLSTM_LDFLAGS=
-  for flag in -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes; do
+  for flag in -Wall -Wextra -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes; do
     AX_CLSTM_TRY_CFLAG([CLSTM_WARN_CFLAGS], [$flag])
   done
   AS_IF([test "x$enable_werror" != xno], [CLSTM_WARN_CFLAGS="$CLSTM_WARN_CFLAGS -Werror"])

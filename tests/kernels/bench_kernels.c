@@ -1,5 +1,4 @@
 /* Times every level: products in GFLOP/s, batch-1 steps in GB/s of streamed weights, functions in values per nanosecond. */
-#define _GNU_SOURCE
 #include "tests/kernels/kernel_test.h"
 
 #include <math.h>

@@ -1,5 +1,4 @@
 /* The kernel tests' tools and main program: every level of this machine against scalar C; --bench times them. */
-#define _GNU_SOURCE
 #include "tests/kernels/kernel_test.h"
 
 #include <math.h>
