@@ -74,7 +74,7 @@ static void draw_sizes(oracle_case *c, uint64_t *s)
 {
     static const size_t about[] = {1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 31, 32, 33, 37};
     static const size_t large[] = {63, 64, 65, 127, 128, 129, 255, 257};
-    static const size_t tiny[] = {1, 2, 3, 5, 7};
+    static const size_t tiny[] = {1, 2, 3, 5}, narrow[] = {3, 5, 7, 9};
     static const size_t input[] = {1, 3, 5, 8, 17};
     c->T = (size_t)between(s, 1, 12);
     c->B = (size_t)between(s, 1, 6);
@@ -89,7 +89,7 @@ static void draw_sizes(oracle_case *c, uint64_t *s)
         c->T = (size_t)between(s, 3, 6);
         c->B = (size_t)between(s, 2, 3);
         c->I = tiny[below(s, COUNT(tiny))];
-        c->H = tiny[below(s, COUNT(tiny))];
+        c->H = narrow[below(s, COUNT(narrow))];
     } else if (c->family == FAMILY_SMALL && chance(s, 2)) {
         *(chance(s, 50) ? &c->T : &c->B) = 0;
     }

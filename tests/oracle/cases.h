@@ -58,6 +58,7 @@ typedef struct {
     bool typed_data;             /* initialisers in float_data, int32_data ... in place of raw_data */
     bool ir3;                    /* IR version 3: initialisers are listed as graph inputs too */
     bool symbolic;               /* sequence and batch size are symbols in the graph's shapes */
+    bool lens_int64;             /* never drawn: sequence_lens declared with a type that the operator does not have */
     bool onnxruntime_semantics;
     case_tensor in[CASE_INPUTS];
     case_tensor out[CASE_OUTPUTS]; /* present: the model has it. All are filled with the expected values, rounded to the type. */

@@ -58,10 +58,6 @@ const hand_case hand_cases[] = {
      .R = V(0, 0, 0, 0), .bias = V(1, 1, 1, 0, 0, 0, 0, 0), .lens = N(0, 1), .h = V(2, 3), .c = V(6, 7), .Y = V(0, 12), .Y_h = V(2, 12), .Y_c = V(6, 12)},
     {.row = 8, .what = "length 0 keeps the state, GRU backwards", .op = ORACLE_GRU, .direction = ORACLE_REVERSE, .T = 2, .B = 2, .I = 1, .H = 1, LINEAR2,
      .X = V(4, 5, 6, 7), .W = V(0, 0, 1), .R = V(0, 0, 0), .lens = N(0, 1), .h = V(2, 3), .Y = V(0, 5, 0, 0), .Y_h = V(2, 5)},
-    {.row = 23, .what = "row 8 as ONNX Runtime has it", .op = ORACLE_LSTM, .T = 1, .B = 2, .I = 1, .H = 1, LINEAR3, .alpha_count = 3,
-     .alpha = {1, 1, 1}, .onnxruntime_semantics = true,
-     .X = V(4, 5), .W = V(0, 0, 0, 1), .R = V(0, 0, 0, 0), .bias = V(1, 1, 1, 0, 0, 0, 0, 0), .lens = N(0, 1), .h = V(2, 3), .c = V(6, 7),
-     .Y = V(0, 12), .Y_h = V(0, 12), .Y_c = V(0, 12)},
     {.row = 9, .what = "RNN, one direction, two activations: the first counts", .op = ORACLE_RNN, ONE, .activations = {"Affine", "Sigmoid"}, .X = V(3),
      .W = V(1), .R = V(0), .Y_h = V(3)},
     {.row = 9, .what = "RNN, the schema's default written out", .op = ORACLE_RNN, ONE, .activations = {"Tanh", "Tanh"}, .X = V(0.5), .W = V(1), .R = V(0),
@@ -92,19 +88,11 @@ const hand_case hand_cases[] = {
      .Y_h = V(0.46211715726000975850), .tolerance = 1e-7},
     {.row = 10, .what = "Softsign and Softplus", .op = ORACLE_RNN, .direction = ORACLE_BIDIRECTIONAL, ONE, .activations = {"Softsign", "Softplus"}, .X = V(-3),
      .W = V(1, 1), .R = V(0, 0), .Y_h = V(-0.75, 0.04858735157374205876), .tolerance = 1e-7},
-    /* ONNX Runtime has 0 for ThresholdedRelu, Affine and ScaledTanh, the same for the others */
-    {.row = 23, .what = "row 10 as ONNX Runtime has it", .op = ORACLE_RNN, .direction = ORACLE_BIDIRECTIONAL, ONE, .activations = {"ThresholdedRelu", "Affine"},
-     .onnxruntime_semantics = true, .X = V(0.75), .W = V(1, 1), .R = V(0, 0), .Y_h = V(0.75, 0)},
-    {.row = 23, .what = "row 10, HardSigmoid is the same", .op = ORACLE_RNN, ONE, .activations = {"HardSigmoid"}, .onnxruntime_semantics = true, .X = V(1),
-     .W = V(1), .R = V(0), .Y_h = V(0.7), .tolerance = 1e-7},
     /* i = 3 and c = 5 become 2, C = 4 is kept, h sees 2, o = 1 */
     {.row = 11, .what = "clip bounds h's input too", .op = ORACLE_LSTM, ONE, LINEAR3, .clip = 2, .X = V(1), .W = V(3, 1, 0, 5), .R = V(0, 0, 0, 0), .Y_h = V(2),
      .Y_c = V(4)},
     {.row = 11, .what = "clip below zero, GRU", .op = ORACLE_GRU, ONE, LINEAR2, .clip = 2, .X = V(1), .W = V(0, 0, -5), .R = V(0, 0, 0), .Y_h = V(-2)},
     {.row = 11, .what = "clip, RNN", .op = ORACLE_RNN, ONE, LINEAR1, .clip = 2, .X = V(1), .W = V(5), .R = V(0), .Y_h = V(2)},
-    {.row = 23, .what = "row 11 as ONNX Runtime has it", .op = ORACLE_LSTM, ONE, LINEAR3, .alpha_count = 3, .alpha = {1, 1, 1}, .clip = 2,
-     .onnxruntime_semantics = true, .X = V(1), .W = V(3, 1, 0, 5),
-     .R = V(0, 0, 0, 0), .Y_h = V(4), .Y_c = V(4)},
     /* i = 0.25: f = 0.75 whatever W, R, B and P say of f; C = 0.75*8 + 0.25*4 = 7 */
     {.row = 12, .what = "input_forget", .op = ORACLE_LSTM, ONE, LINEAR3, .input_forget = true, .X = V(1), .W = V(0.25, 1, 50, 4), .R = V(0, 0, 60, 0),
      .bias = V(0, 0, 70, 0, 0, 0, 80, 0), .h = V(1), .c = V(8), .P = V(0, 0, 100), .Y_h = V(7), .Y_c = V(7)},
@@ -150,6 +138,18 @@ const hand_case hand_cases[] = {
      .bias = V(0, 3, 2, 0, 0, 5), .h = V(11), .Y_h = V(248)},
     {.row = 22, .what = "foward is forward", .op = ORACLE_RNN, .opset = 7, .T = 2, .B = 1, .I = 1, .H = 1, LINEAR1, .direction_text = "foward", .X = V(1, 2),
      .W = V(1), .R = V(10), .Y = V(1, 12), .Y_h = V(12)},
+    {.row = 23, .what = "row 8 as ONNX Runtime has it", .op = ORACLE_LSTM, .T = 1, .B = 2, .I = 1, .H = 1, LINEAR3, .alpha_count = 3,
+     .alpha = {1, 1, 1}, .onnxruntime_semantics = true,
+     .X = V(4, 5), .W = V(0, 0, 0, 1), .R = V(0, 0, 0, 0), .bias = V(1, 1, 1, 0, 0, 0, 0, 0), .lens = N(0, 1), .h = V(2, 3), .c = V(6, 7),
+     .Y = V(0, 12), .Y_h = V(0, 12), .Y_c = V(0, 12)},
+    /* ONNX Runtime has 0 for ThresholdedRelu, Affine and ScaledTanh, the same for the others */
+    {.row = 23, .what = "row 10 as ONNX Runtime has it", .op = ORACLE_RNN, .direction = ORACLE_BIDIRECTIONAL, ONE, .activations = {"ThresholdedRelu", "Affine"},
+     .onnxruntime_semantics = true, .X = V(0.75), .W = V(1, 1), .R = V(0, 0), .Y_h = V(0.75, 0)},
+    {.row = 23, .what = "row 10, HardSigmoid is the same", .op = ORACLE_RNN, ONE, .activations = {"HardSigmoid"}, .onnxruntime_semantics = true, .X = V(1),
+     .W = V(1), .R = V(0), .Y_h = V(0.7), .tolerance = 1e-7},
+    {.row = 23, .what = "row 11 as ONNX Runtime has it", .op = ORACLE_LSTM, ONE, LINEAR3, .alpha_count = 3, .alpha = {1, 1, 1}, .clip = 2,
+     .onnxruntime_semantics = true, .X = V(1), .W = V(3, 1, 0, 5),
+     .R = V(0, 0, 0, 0), .Y_h = V(4), .Y_c = V(4)},
 };
 
 const size_t hand_case_count = sizeof hand_cases / sizeof hand_cases[0];

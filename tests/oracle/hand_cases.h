@@ -30,6 +30,7 @@ typedef struct {
     double tolerance; /* absolute; 0: the answer is exact */
 } hand_case;
 
+/* In the order of their rows. */
 extern const hand_case hand_cases[];
 extern const size_t hand_case_count;
 

@@ -78,10 +78,14 @@ static void put_message(onnx_bytes *b, unsigned field, onnx_bytes *message)
 
 /* ---- TensorProto ---- */
 
-enum { ONNX_INT32 = 6 };
+enum { ONNX_INT32 = 6, ONNX_INT64 = 7 };
 
 static bool is_state(int i) { return i == IN_H || i == IN_C; }
-static int input_type(const oracle_case *c, int i) { return i == IN_LENS ? ONNX_INT32 : oracle_type_onnx(c->type); }
+static int input_type(const oracle_case *c, int i)
+{
+    return i != IN_LENS ? oracle_type_onnx(c->type) : c->lens_int64 ? ONNX_INT64 : ONNX_INT32;
+}
+
 static size_t input_size(const oracle_case *c, int i) { return i == IN_LENS ? 4 : oracle_type_size(c->type); }
 
 /* The typed fields hold float and double packed as they are, the half types and int32 as varints. */
