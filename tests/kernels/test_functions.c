@@ -44,12 +44,12 @@ static double ulps(float got, double want)
     return fabs((double)got - want) / ldexp(1.0, exponent - 24);
 }
 
-typedef struct worst {
+typedef struct extremes {
     double ulp, gate_abs;
     float ulp_at, gate_at;
-} worst;
+} extremes;
 
-static void scan(const struct function *f, const kernel_table *const *tables, int count, uint32_t stride, worst *w)
+static void scan(const struct function *f, const kernel_table *const *tables, int count, uint32_t stride, extremes *w)
 {
     float *x = malloc(CHUNK * sizeof *x), *y = malloc(CHUNK * sizeof *y);
     double *ref = malloc(CHUNK * sizeof *ref);
@@ -92,7 +92,7 @@ static void test_accuracy(const kernel_table *const *tables, int count, int ever
 {
     for (int i = 0; i < FUNCTIONS; i++) {
         const struct function *f = &functions[i];
-        worst w[MAX_LEVELS] = {{0, 0, 0, 0}};
+        extremes w[MAX_LEVELS] = {{0, 0, 0, 0}};
         scan(f, tables, count, every_float ? 1 : 509, w);
         for (int l = 0; l < count; l++) {
             family_begin(f->name, tables[l]);

@@ -6,13 +6,13 @@
 
 enum { ROUNDS = 300, MAX_BATCH = 20 };
 
-typedef enum kind { LSTM, GRU, GRU_RESET, RNN } kind;
+typedef enum cell_kind { LSTM, GRU, GRU_RESET, RNN } cell_kind;
 static const int gates_of[] = {4, 3, 3, 1};
 
 /* Everything of one random step; float buffers are guarded. */
 typedef struct scene {
     const kernel_table *t;
-    kind kind;
+    cell_kind kind;
     int64_t hidden, input, batch;
     kernel_layout lw, lr, lrc;
     kernel_packed w, r, rc;
@@ -51,7 +51,7 @@ static void fill(guarded *g, int64_t n, float value)
         ((float *)g->data)[i] = value;
 }
 
-static void scene_new(scene *s, const kernel_table *t, kind kind)
+static void scene_new(scene *s, const kernel_table *t, cell_kind kind)
 {
     int64_t h = random_in(1, 100), in = random_in(1, 40), b = random_in(0, 2) ? random_in(2, MAX_BATCH) : 1;
     int gates = gates_of[kind];
@@ -232,7 +232,7 @@ void test_steps(const kernel_table *t)
 {
     static const char *const names[] = {"step_lstm, bits", "step_gru, bits", "step_gru_reset and _candidate, bits", "step_rnn, bits"};
     static scene s;
-    for (kind kind = LSTM; kind <= RNN; kind++) {
+    for (cell_kind kind = LSTM; kind <= RNN; kind++) {
         family_begin(names[kind], t);
         for (int round = 0; round < ROUNDS; round++) {
             scene_new(&s, t, kind);

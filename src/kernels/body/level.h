@@ -74,8 +74,10 @@ void ISA(kernel_fill)(kernel_table *t)
     t->step_gru_reset = ISA(step_gru_reset);
     t->step_gru_candidate = ISA(step_gru_candidate);
     t->step_rnn = ISA(step_rnn);
-    t->gate_sigmoid = t->sigmoid = ISA(map_sigmoid);
-    t->gate_tanh = t->tanh = ISA(map_tanh);
+    t->gate_sigmoid = ISA(map_gate_sigmoid);
+    t->gate_tanh = ISA(map_gate_tanh);
+    t->sigmoid = ISA(map_sigmoid);
+    t->tanh = ISA(map_tanh);
     t->exp = ISA(map_exp);
     t->log = ISA(map_log);
     t->erf = ISA(map_erf);

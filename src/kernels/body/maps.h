@@ -2,6 +2,12 @@
 #ifndef CLSTM_KERNELS_BODY_MAPS_H
 #define CLSTM_KERNELS_BODY_MAPS_H
 
+INLINE vf vf_gate_sigmoid_unbounded(vf x)
+{
+    return vf_gate_sigmoid(x, vf_set(GATE_SIGMOID_LOW), vf_set(GATE_SIGMOID_HIGH));
+}
+INLINE vf vf_gate_tanh_unbounded(vf x) { return vf_gate_tanh(x, vf_set(GATE_TANH_LIMIT)); }
+
 #define MAP(name, function)                                                  \
     static void ISA(name)(const float *x, float *y, int64_t n)               \
     {                                                                        \
@@ -18,6 +24,8 @@ MAP(map_log, vf_log)
 MAP(map_tanh, vf_tanh)
 MAP(map_sigmoid, vf_sigmoid)
 MAP(map_erf, vf_erf)
+MAP(map_gate_sigmoid, vf_gate_sigmoid_unbounded)
+MAP(map_gate_tanh, vf_gate_tanh_unbounded)
 #undef MAP
 
 /* Lanes are folded in order, so the sum depends on n alone. */

@@ -1,6 +1,7 @@
 /*
- * Vector exp, log, tanh, sigmoid and erf: within 4 ULP over the whole float range, NaN and infinities as the definitions say.
- * The gates of the recurrent steps are the same functions: they cost no more than a rational form and are more accurate.
+ * Vector exp, log, tanh, sigmoid and erf: within 4 ULP over the whole float range, NaN and infinities as the definitions say;
+ * and the shorter gate forms of sigmoid and tanh, within 1.5e-7 absolute.  Exponential forms cost the gates no more than
+ * rational ones and are more accurate.
  * Polynomials are minimax fits (Lawson's iteration in 40 digits) of the expressions beside them.
  */
 #ifndef CLSTM_KERNELS_BODY_MATH_H
@@ -10,21 +11,63 @@
 #define LN2_HI 0.693359375f
 #define LN2_LO -2.12194440e-4f
 
-/* x = n ln2 + r with n whole, |r| <= ln2/2; returns e^r - 1, relatively accurate at 0.  |x| < 2^21. */
-INLINE vf vf_expm1_reduced(vf x, vf *n)
+/* x / ln2 rounded to whole numbers, |x| < 2^21: adding 1.5 * 2^23 rounds. */
+INLINE vf vf_whole_ln2(vf x)
 {
-    const vf magic = vf_set(12582912.0f); /* 1.5 * 2^23: its addition rounds to whole numbers */
-    vf k = vf_fma(x, vf_set(1.44269504f), magic) - magic;
-    vf r = vf_fma(k, vf_set(-LN2_HI), x);
-    r = vf_fma(k, vf_set(-LN2_LO), r);
+    const vf magic = vf_set(12582912.0f);
+    return vf_fma(x, vf_set(1.44269504f), magic) - magic;
+}
+
+/* e^r - 1 for |r| <= ln2/2, relatively accurate at 0 */
+INLINE vf vf_expm1_core(vf r)
+{
     /* (e^r - 1 - r) / r^2, 3.2e-9 */
     vf q = vf_set(1.395052182e-03f);
     q = vf_fma(q, r, vf_set(8.368908428e-03f));
     q = vf_fma(q, r, vf_set(4.166620597e-02f));
     q = vf_fma(q, r, vf_set(1.666651815e-01f));
     q = vf_fma(q, r, vf_set(0.5f));
-    *n = k;
     return vf_fma(r * r, q, r);
+}
+
+/* x = n ln2 + r with n whole, |r| <= ln2/2; returns e^r - 1. */
+INLINE vf vf_expm1_reduced(vf x, vf *n)
+{
+    vf k = vf_whole_ln2(x);
+    *n = k;
+    return vf_expm1_core(vf_fma(k, vf_set(-LN2_LO), vf_fma(k, vf_set(-LN2_HI), x)));
+}
+
+/* The same with ln2 in one part: the error of r grows with n, where a gate no longer feels it. */
+INLINE vf vf_expm1_gate(vf x, vf *n)
+{
+    vf k = vf_whole_ln2(x);
+    *n = k;
+    return vf_expm1_core(vf_fma(k, vf_set(-0.693147181f), x));
+}
+
+/* Gate forms bound their input, so that a clip inside these limits costs nothing. */
+#define GATE_SIGMOID_LOW -89.0f
+#define GATE_SIGMOID_HIGH 87.0f
+#define GATE_TANH_LIMIT 10.0f
+
+/* 1 / (1 + e^-x); e^-x overflows to infinity at the low limit, which makes 0 of -inf */
+INLINE vf vf_gate_sigmoid(vf x, vf low, vf high)
+{
+    const vf one = vf_set(1.0f);
+    vf n, p = vf_expm1_gate(-vf_max(low, vf_min(high, x)), &n);
+    return one / (one + vf_scale_normal(one + p, n));
+}
+
+/* m = e^2|x| - 1: m / (m + 2) */
+INLINE vf vf_gate_tanh(vf x, vf limit)
+{
+    const vf one = vf_set(1.0f);
+    vf y = vf_min(limit, vf_abs(x));
+    vf n, p = vf_expm1_gate(y + y, &n);
+    vf s = vf_pow2(n);
+    vf m = vf_fma(p, s, s - one);
+    return vf_or_sign(m / (m + vf_set(2.0f)), x);
 }
 
 INLINE vf vf_exp(vf x)

@@ -14,6 +14,7 @@ typedef struct ISA(step_block) {
     const kernel_step *s;
     int64_t row0, p;
     int rows, np, nv;
+    float sigmoid_low, sigmoid_high, tanh_limit; /* the clip, or where the gate forms end */
     float sum[STEP_ROWS][STEP_VECTORS * VL] __attribute__((aligned(64)));
 } ISA(step_block);
 
@@ -33,12 +34,25 @@ INLINE void ISA(step_product)(ISA(step_block) *b, const kernel_packed *m, const 
         tiles_f32(b->nv, b->rows)(a, w, stride, m->layout.k, start, out);
 }
 
+/* The next block's start values: they come from a buffer of all steps, far away, and every sum waits for them. */
+INLINE void ISA(prefetch_pre)(const kernel_step *s, const kernel_layout *l, int64_t p, int64_t row0, int rows, int vectors)
+{
+    if (s->w || s->batch == 1 || p < 0 || p >= l->panels)
+        return;
+    for (int64_t r = row0; r < row0 + rows && r < s->batch; r++)
+        for (int v = 0; v < vectors; v++)
+            __builtin_prefetch(s->rows[r].pre + p * l->width + v * VL);
+}
+
 /* Cuts [p0, p1) x batch into blocks: panels outside, so that a panel's weights are read once from beyond L2. */
 INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_layout *l, ISA(step_fn) *fn)
 {
     ISA(step_block) b;
     b.s = s;
-    int whole = l->width / VL, last = l->last_width / VL;
+    b.sigmoid_low = -s->clip > GATE_SIGMOID_LOW ? -s->clip : GATE_SIGMOID_LOW;
+    b.sigmoid_high = s->clip < GATE_SIGMOID_HIGH ? s->clip : GATE_SIGMOID_HIGH;
+    b.tanh_limit = s->clip < GATE_TANH_LIMIT ? s->clip : GATE_TANH_LIMIT;
+    int whole = l->width / VL, last = l->last_width / VL, gates = whole;
     int np = s->batch == 1 ? GEMV_PANELS[whole - 1] : 1;
     int64_t full = last == whole ? s->p1 : s->p1 < l->panels ? s->p1 : l->panels - 1; /* whole panels end here */
     int64_t groups = (full - s->p0 + np - 1) / np, narrow = s->p1 - full;
@@ -53,6 +67,8 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_layout *l, ISA(s
             b.row0 = 0;
             for (int64_t t = 0; t < tiles; t++) {
                 b.rows = (int)((s->batch - b.row0 + tiles - t - 1) / (tiles - t));
+                int next = t + 1 == tiles;
+                ISA(prefetch_pre)(s, l, next ? b.p + (s->flags & KERNEL_STEP_BACKWARDS ? -b.np : b.np) : b.p, next ? 0 : b.row0 + b.rows, b.rows, b.np * gates);
                 fn(&b);
                 b.row0 += b.rows;
             }
@@ -61,7 +77,11 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_layout *l, ISA(s
     }
 }
 
-INLINE vf ISA(bounded)(vf x, const kernel_step *s) { return vf_clamp(x, -s->clip, s->clip); }
+INLINE vf ISA(sigmoid_gate)(const ISA(step_block) *b, vf x)
+{
+    return vf_gate_sigmoid(x, vf_set(b->sigmoid_low), vf_set(b->sigmoid_high));
+}
+INLINE vf ISA(tanh_gate)(const ISA(step_block) *b, vf x) { return vf_gate_tanh(x, vf_set(b->tanh_limit)); }
 
 /* The new h of one vector of units: padded row, and the caller's exact one. */
 INLINE void ISA(step_emit)(const kernel_step_row *row, const kernel_layout *l, int64_t unit, vf h)
@@ -76,8 +96,9 @@ INLINE void ISA(step_emit)(const kernel_step_row *row, const kernel_layout *l, i
  *   i = sigmoid(i + Pi*C)   f = sigmoid(f + Pf*C) or 1 - i   c~ = tanh(c)
  *   C = f*C + i*c~          o = sigmoid(o + Po*C)            H = o*tanh(C)
  */
-INLINE void ISA(lstm_cell)(const kernel_step *s, const kernel_step_row *row, int64_t panel, const float *sum)
+INLINE void ISA(lstm_cell)(const ISA(step_block) *b, const kernel_step_row *row, int64_t panel, const float *sum)
 {
+    const kernel_step *s = b->s;
     const kernel_layout *l = &s->r->layout;
     int64_t unit = panel * VL;
     vf i = vf_load(sum), o = vf_load(sum + VL), f = vf_load(sum + 2 * VL), g = vf_load(sum + 3 * VL);
@@ -86,15 +107,15 @@ INLINE void ISA(lstm_cell)(const kernel_step *s, const kernel_step_row *row, int
         i = vf_fma(vf_load(s->peephole + unit), c, i);
         f = vf_fma(vf_load(s->peephole + 2 * l->padded + unit), c, f);
     }
-    i = vf_sigmoid(ISA(bounded)(i, s));
-    f = s->flags & KERNEL_STEP_INPUT_FORGET ? vf_set(1.0f) - i : vf_sigmoid(ISA(bounded)(f, s));
-    g = vf_tanh(ISA(bounded)(g, s));
+    i = ISA(sigmoid_gate)(b, i);
+    f = s->flags & KERNEL_STEP_INPUT_FORGET ? vf_set(1.0f) - i : ISA(sigmoid_gate)(b, f);
+    g = ISA(tanh_gate)(b, g);
     c = vf_fma(f, c, i * g);
     if (s->peephole)
         o = vf_fma(vf_load(s->peephole + l->padded + unit), c, o);
-    o = vf_sigmoid(ISA(bounded)(o, s));
+    o = ISA(sigmoid_gate)(b, o);
     vf_store(row->c + unit, c);
-    ISA(step_emit)(row, l, unit, o * vf_tanh(ISA(bounded)(c, s)));
+    ISA(step_emit)(row, l, unit, o * ISA(tanh_gate)(b, c));
     if (row->gates) {
         float *t = row->gates + panel * 4 * VL;
         vf_store(t, i);
@@ -123,7 +144,7 @@ static void ISA(lstm_block)(ISA(step_block) *b)
     ISA(step_product)(b, s->r, a, start);
     for (int r = 0; r < b->rows; r++)
         for (int q = 0; q < b->np; q++)
-            ISA(lstm_cell)(s, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 4 * VL);
+            ISA(lstm_cell)(b, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 4 * VL);
 }
 
 static void ISA(step_lstm)(const kernel_step *s) { ISA(step_blocks)(s, &s->r->layout, ISA(lstm_block)); }
@@ -135,13 +156,13 @@ INLINE vf ISA(gru_mix)(vf z, vf n, vf h) { return vf_fma(z, h, (vf_set(1.0f) - z
  * GRU, linear_before_reset = 1, one row and one panel; q is h.Rh + Rbh, the candidate's own accumulator:
  *   z = sigmoid(z)   r = sigmoid(r)   n = tanh(xh + r*q)   H = (1-z)*n + z*H
  */
-INLINE void ISA(gru_cell)(const kernel_step *s, const kernel_step_row *row, int64_t panel, const float *sum, const float *xh)
+INLINE void ISA(gru_cell)(const ISA(step_block) *b, const kernel_step_row *row, int64_t panel, const float *sum, const float *xh)
 {
     int64_t unit = panel * VL;
-    vf z = vf_sigmoid(ISA(bounded)(vf_load(sum), s));
-    vf r = vf_sigmoid(ISA(bounded)(vf_load(sum + VL), s));
-    vf n = vf_tanh(ISA(bounded)(vf_fma(r, vf_load(sum + 2 * VL), vf_load(xh)), s));
-    ISA(step_emit)(row, &s->r->layout, unit, ISA(gru_mix)(z, n, vf_load(row->h + unit)));
+    vf z = ISA(sigmoid_gate)(b, vf_load(sum));
+    vf r = ISA(sigmoid_gate)(b, vf_load(sum + VL));
+    vf n = ISA(tanh_gate)(b, vf_fma(r, vf_load(sum + 2 * VL), vf_load(xh)));
+    ISA(step_emit)(row, &b->s->r->layout, unit, ISA(gru_mix)(z, n, vf_load(row->h + unit)));
     if (row->gates) {
         float *t = row->gates + panel * 3 * VL;
         vf_store(t, z);
@@ -178,7 +199,7 @@ static void ISA(gru_block)(ISA(step_block) *b)
     ISA(step_product)(b, s->r, a, start);
     for (int r = 0; r < b->rows; r++)
         for (int q = 0; q < b->np; q++)
-            ISA(gru_cell)(s, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 3 * VL, pre[r] + q * 3 * VL + 2 * VL);
+            ISA(gru_cell)(b, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 3 * VL, pre[r] + q * 3 * VL + 2 * VL);
 }
 
 static void ISA(step_gru)(const kernel_step *s) { ISA(step_blocks)(s, &s->r->layout, ISA(gru_block)); }
@@ -203,8 +224,8 @@ static void ISA(gru_reset_block)(ISA(step_block) *b)
         const kernel_step_row *row = s->rows + b->row0 + i;
         for (int q = 0; q < b->np; q++) {
             int64_t unit = (b->p + q) * VL;
-            vf z = vf_sigmoid(ISA(bounded)(vf_load(b->sum[i] + q * 2 * VL), s));
-            vf r = vf_sigmoid(ISA(bounded)(vf_load(b->sum[i] + q * 2 * VL + VL), s));
+            vf z = ISA(sigmoid_gate)(b, vf_load(b->sum[i] + q * 2 * VL));
+            vf r = ISA(sigmoid_gate)(b, vf_load(b->sum[i] + q * 2 * VL + VL));
             vf_store(row->z + unit, z);
             vf_store(row->rh + unit, r * vf_load(row->h + unit));
             if (row->gates) {
@@ -236,7 +257,7 @@ static void ISA(gru_candidate_block)(ISA(step_block) *b)
         const kernel_step_row *row = s->rows + b->row0 + r;
         for (int v = 0; v < vectors; v++) {
             int64_t unit = unit0 + v * VL;
-            vf n = vf_tanh(ISA(bounded)(vf_load(b->sum[r] + v * VL), s));
+            vf n = ISA(tanh_gate)(b, vf_load(b->sum[r] + v * VL));
             ISA(step_emit)(row, &s->rc->layout, unit, ISA(gru_mix)(vf_load(row->z + unit), n, vf_load(row->h + unit)));
             if (row->gates)
                 vf_store(row->gates + unit * 3 + 2 * VL, n);
@@ -268,8 +289,8 @@ static void ISA(rnn_block)(ISA(step_block) *b)
     for (int r = 0; r < b->rows; r++) {
         const kernel_step_row *row = s->rows + b->row0 + r;
         for (int v = 0; v < b->np * b->nv; v++) {
-            vf h = ISA(bounded)(vf_load(b->sum[r] + v * VL), s);
-            h = s->flags & KERNEL_STEP_RELU ? vf_max(vf_set(0.0f), h) : vf_tanh(h);
+            vf h = vf_load(b->sum[r] + v * VL);
+            h = s->flags & KERNEL_STEP_RELU ? vf_max(vf_set(0.0f), vf_clamp(h, -s->clip, s->clip)) : ISA(tanh_gate)(b, h);
             ISA(step_emit)(row, &s->r->layout, unit0 + v * VL, h);
             if (row->gates)
                 vf_store(row->gates + unit0 + v * VL, h);

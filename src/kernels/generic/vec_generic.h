@@ -39,7 +39,7 @@ INLINE vf vf_load_part(const float *p, int n)
 }
 INLINE void vf_store_part(float *p, vf v, int n) { memcpy(p, &v, (size_t)n * sizeof *p); }
 
-/* 2^n for whole n in [-126, 127] */
+/* 2^n for whole n in [-126, 127]; 128 gives infinity */
 INLINE vf vf_pow2(vf n) { return (vf)((__builtin_convertvector(n, vi) + 127) << 23); }
 /* v * 2^n for whole n in [-160, 160], subnormal results rounded once: the first factor keeps the product normal */
 INLINE vf vf_scale(vf v, vf n)
@@ -47,6 +47,9 @@ INLINE vf vf_scale(vf v, vf n)
     vf a = vf_min(vf_set(64.0f), vf_max(vf_set(-64.0f), n));
     return v * vf_pow2(a) * vf_pow2(n - a);
 }
+
+/* v * 2^n, v in [0.7, 1.5], for whole n in [-126, 128]; infinite at 128 or where it overflows */
+INLINE vf vf_scale_normal(vf v, vf n) { return v * vf_pow2(n); }
 
 INLINE vd vd_load(const double *p)
 {

@@ -37,7 +37,7 @@ INLINE __m256i part_mask(int n)
 INLINE vf vf_load_part(const float *p, int n) { return _mm256_maskload_ps(p, part_mask(n)); }
 INLINE void vf_store_part(float *p, vf v, int n) { _mm256_maskstore_ps(p, part_mask(n), v); }
 
-/* 2^n for whole n in [-126, 127] */
+/* 2^n for whole n in [-126, 127]; 128 gives infinity */
 INLINE vf vf_pow2(vf n)
 {
     __m256i i = _mm256_cvtps_epi32(n);
@@ -49,6 +49,9 @@ INLINE vf vf_scale(vf v, vf n)
     vf a = vf_min(vf_set(64.0f), vf_max(vf_set(-64.0f), n));
     return v * vf_pow2(a) * vf_pow2(n - a);
 }
+
+/* v * 2^n, v in [0.7, 1.5], for whole n in [-126, 128]; infinite at 128 or where it overflows */
+INLINE vf vf_scale_normal(vf v, vf n) { return v * vf_pow2(n); }
 
 INLINE vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
 INLINE void vd_store(double *p, vd v) { _mm256_storeu_pd(p, v); }

@@ -36,6 +36,9 @@ INLINE vf vf_scale(vf v, vf n) { return _mm512_scalef_ps(v, n); }
 /* 2^n for whole n in [-126, 127] */
 INLINE vf vf_pow2(vf n) { return _mm512_scalef_ps(_mm512_set1_ps(1.0f), n); }
 
+/* v * 2^n, v in [0.7, 1.5], for whole n in [-126, 128]; infinite at 128 or where it overflows */
+INLINE vf vf_scale_normal(vf v, vf n) { return _mm512_scalef_ps(v, n); }
+
 INLINE vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
 INLINE void vd_store(double *p, vd v) { _mm512_storeu_pd(p, v); }
 INLINE vd vd_set(double x) { return _mm512_set1_pd(x); }
