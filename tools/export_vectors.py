@@ -20,7 +20,9 @@ As a command:
   new draw for each of --sets; -i NAME=FILE.npy takes them from a file (first set only, unless
   repeated); --data FILE.npz, repeated, is one data set each, arrays named as the inputs are.
   --chain OUT=IN feeds output OUT of set N to input IN of set N+1 (states of a streaming model).
-  --exporter torchscript|dynamo|auto: auto takes dynamo where this torch has it (2.5 and up).
+  --exporter torchscript|dynamo|auto: auto takes dynamo where this torch has it (2.5 and up)
+  and onnxscript is installed, and TorchScript, saying so, for what dynamo cannot export. Opset: 17
+  (TorchScript) or 18 (dynamo) unless --opset says otherwise.
 
 As a library:
 
@@ -123,22 +125,44 @@ def has_dynamo():
     return "dynamo" in inspect.signature(torch.onnx.export).parameters
 
 
-def _export(module, args, path, names_in, names_out, dynamic_axes, opset, exporter):
+def _pick_exporter(exporter):
+    """The exporters to try, in order."""
     if exporter == "auto":
-        exporter = "dynamo" if has_dynamo() else "torchscript"
-    common = dict(input_names=names_in, output_names=names_out, opset_version=opset)
-    if exporter == "dynamo":
-        if not has_dynamo():
-            raise RuntimeError(f"torch {torch.__version__} has no dynamo exporter (2.5 and up have)")
-        from torch.export import Dim
-        dims = {}
-        shapes = _map_axes(args, names_in, dynamic_axes,
-                           lambda name: dims.setdefault(name, Dim(name)))
-        torch.onnx.export(module, args, path, dynamo=True, external_data=False,
-                          dynamic_shapes=shapes if dims else None, **common)
-    else:
-        extra = {"dynamo": False} if has_dynamo() else {}
-        torch.onnx.export(module, args, path, dynamic_axes=dynamic_axes or None, **common, **extra)
+        able = has_dynamo() and importlib.util.find_spec("onnxscript") is not None
+        return ["dynamo", "torchscript"] if able else ["torchscript"]
+    if exporter == "dynamo" and not has_dynamo():
+        raise RuntimeError(f"torch {torch.__version__} has no dynamo exporter (2.5 and up have)")
+    return [exporter]
+
+
+def _export_dynamo(module, args, path, names_in, names_out, dynamic_axes, opset):
+    release = tuple(int(n) for n in torch.__version__.split("+")[0].split(".")[:2])
+    dims = {}
+    # a plain name lets torch find the bounds; before 2.7 it must be a Dim
+    make = str if release >= (2, 7) else lambda name: dims.setdefault(name, torch.export.Dim(name))
+    shapes = _map_axes(args, names_in, dynamic_axes, make) if dynamic_axes else None
+    torch.onnx.export(module, args, path, dynamo=True, external_data=False, dynamic_shapes=shapes,
+                      input_names=names_in, output_names=names_out, opset_version=opset or 18)
+
+
+def _export_torchscript(module, args, path, names_in, names_out, dynamic_axes, opset):
+    extra = {"dynamo": False} if has_dynamo() else {}
+    torch.onnx.export(module, args, path, dynamic_axes=dynamic_axes or None, input_names=names_in,
+                      output_names=names_out, opset_version=opset or 17, **extra)
+
+
+def _export(module, args, path, names_in, names_out, dynamic_axes, opset, exporter):
+    tried = _pick_exporter(exporter)
+    for name in tried:
+        run = _export_dynamo if name == "dynamo" else _export_torchscript
+        try:
+            run(module, args, path, names_in, names_out, dynamic_axes, opset)
+            return
+        except Exception as error:
+            if name == tried[-1]:
+                raise
+            # torch.export fixes an LSTM's time axis, for one
+            print(f"export_vectors: dynamo: {str(error).splitlines()[0]}; TorchScript instead", file=sys.stderr)
 
 
 def _check_inputs(path, flat_count):
@@ -162,8 +186,6 @@ def export_vectors(module, data_sets, directory, input_names=None, output_names=
     if not data_sets:
         raise ValueError("at least one data set is needed")
     module.train(train)
-    if opset is None:
-        opset = 18 if exporter == "dynamo" or (exporter == "auto" and has_dynamo()) else 17
     first = _flatten(data_sets[0])
     names_in = list(input_names or [f"input_{i}" for i in range(len(first))])
     if len(names_in) != len(first):
@@ -354,8 +376,9 @@ def main(argv=None):
             module, sets, options.output_dir, names, options.output, _parse_dynamic(options.dynamic),
             options.opset, options.exporter, dict(m.split("=", 1) for m in options.metadata),
             dict(c.split("=", 1) for c in options.chain), options.train)
-    except (ValueError, TypeError, RuntimeError, OSError, ImportError) as error:
-        print("export_vectors.py: " + str(error).splitlines()[0], file=sys.stderr)
+    except Exception as error:      # whatever the module or the exporter raises is the user's answer
+        first = (str(error).splitlines() or [""])[0]
+        print(f"export_vectors.py: {first or type(error).__name__}", file=sys.stderr)
         return 1
     print(f"{options.output_dir}: model.onnx, {len(answers)} data sets, "
           f"{len(answers[0])} outputs each, torch {torch.__version__}")
