@@ -1,0 +1,70 @@
+/* tool: what every clstm tool shares: exit codes, messages, the common options, signals, and making model and session. */
+#ifndef TOOLS_TOOL_H
+#define TOOLS_TOOL_H
+
+#include <clstm/clstm.h>
+
+#include <getopt.h>
+#include <stdio.h>
+
+enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2, TOOL_REFUSED = 3 };
+
+typedef struct tool_pair { char *name; const char *value; } tool_pair;
+typedef struct tool_pairs { tool_pair *items; size_t count, capacity; } tool_pairs;
+
+typedef struct tool {
+    const char *name, *help;        /* help is the text of --help after the usage line */
+    const char *usage;              /* "MODEL.onnx [options]" */
+    tool_pairs dims, shapes, consts;
+    int threads;
+    clstm_limits limits;
+    bool quiet;                     /* no warnings */
+    bool json;
+} tool;
+
+/* Values for `val` in a table of long options; each tool's own begin at TOOL_OPTION_OWN. */
+enum { TOOL_OPTION_HELP = 1000, TOOL_OPTION_VERSION, TOOL_OPTION_DIM, TOOL_OPTION_SHAPE, TOOL_OPTION_CONST, TOOL_OPTION_THREADS,
+       TOOL_OPTION_LIMIT, TOOL_OPTION_JSON, TOOL_OPTION_OWN = 2000 };
+#define TOOL_OPTIONS \
+    {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, \
+    {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"shape", required_argument, NULL, TOOL_OPTION_SHAPE}, \
+    {"const", required_argument, NULL, TOOL_OPTION_CONST}, {"threads", required_argument, NULL, TOOL_OPTION_THREADS}, \
+    {"limit", required_argument, NULL, TOOL_OPTION_LIMIT}
+/* Their part of --help. */
+extern const char tool_common_help[];
+
+void tool_init(tool *t, const char *name, const char *usage, const char *help);
+void tool_free(tool *t);
+/* Handles a common option. Returns -1 when the tool goes on, else the exit code (help, version, limit help, usage). */
+int tool_option(tool *t, int option, const char *argument);
+
+/* "NAME: message" on stderr; each returns the exit code that its name says. */
+__attribute__((format(printf, 2, 3))) int tool_usage(const tool *t, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void tool_warn(const tool *t, const char *format, ...);
+/* For errors while reading models and inputs or running: 3, but 1 where it was no fault of theirs (no memory, cancelled, ours). */
+int tool_refused(const tool *t, const clstm_error *err);
+__attribute__((format(printf, 2, 3))) int tool_refuse(const tool *t, const char *format, ...);     /* 3 */
+/* For errors while writing answers: 1. */
+int tool_failed(const tool *t, const clstm_error *err);
+/* Flushes stdout and says so when that fails; returns `code`, or 1. */
+int tool_finish(const tool *t, int code);
+
+/* Parses a whole decimal number in least..most. */
+bool tool_parse_int(const char *text, int64_t least, int64_t most, int64_t *value);
+bool tool_parse_real(const char *text, double *value);
+
+clstm_status tool_load(const tool *t, const char *path, clstm_model **model, clstm_error *err);
+/* A session with --threads, --limit and --dim applied; SIGINT and SIGTERM then stop its runs. */
+clstm_status tool_session(const tool *t, clstm_model *model, clstm_session **session, clstm_error *err);
+void tool_session_end(clstm_session *session);
+/* Whether SIGINT or SIGTERM came; tool_reraise then ends the process as that signal does. */
+bool tool_interrupted(void);
+void tool_reraise(void);
+
+/* The declared shape of input `index` with --shape and --dim put in; -1 stays unknown. */
+clstm_status tool_want(const tool *t, const clstm_model *model, size_t index, clstm_tensor *want, clstm_error *err);
+
+/* Microseconds of a clock that only goes forward. */
+double tool_now_us(void);
+
+#endif
