@@ -1,0 +1,124 @@
+/* Drives a fuzz target without libFuzzer:
+ *
+ *   replay_TARGET [--mutate N] [--seed S] [--wire] FILE|DIRECTORY...
+ *
+ * runs every file below the paths and, of each, N mutations. A crash names the file, seed and mutation, which give the input again. */
+#include "fuzz.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct {
+    long mutations, inputs, files;
+    uint64_t seed;
+    bool wire;
+    const char *keep;
+} set;
+static char current[5000];
+
+static void crashed(int number)
+{
+    static const char start[] = "\nnot ok ";
+    ssize_t ignored = write(1, start, sizeof start - 1);
+    ignored += write(1, current, strlen(current));
+    ignored += write(1, "\n", 1);
+    (void)ignored;
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void run(const char *path, long mutation, const uint8_t *data, size_t size)
+{
+    snprintf(current, sizeof current, "%s: mutation %ld, seed %llu, %zu bytes", path, mutation, (unsigned long long)set.seed, size);
+    if (set.keep) {
+        FILE *f = fopen(set.keep, "wb");
+        if (f) {
+            fwrite(data, 1, size, f);
+            fclose(f);
+        }
+    }
+    /* an own block of exactly that size, so that a read past it is seen */
+    uint8_t *copy = malloc(size ? size : 1);
+    if (!copy)
+        abort();
+    memcpy(copy, data, size);
+    LLVMFuzzerTestOneInput(copy, size);
+    free(copy);
+    set.inputs++;
+}
+
+static void run_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return;
+    size_t capacity = (size_t)8 << 20;
+    uint8_t *data = malloc(2 * capacity), *work = data ? data + capacity : NULL;
+    size_t size = data ? fread(data, 1, capacity, file) : 0;
+    fclose(file);
+    if (!data || size == capacity) {
+        free(data);
+        return;
+    }
+    set.files++;
+    run(path, 0, data, size);
+    for (long i = 1; i <= set.mutations; i++) {
+        fuzz_random random = {set.seed ^ (uint64_t)i * 0x2545f4914f6cdd1dull ^ (uint64_t)size << 40};
+        memcpy(work, data, size);
+        size_t n = size;
+        for (uint64_t rounds = 1 + fuzz_next(&random) % 3; rounds; rounds--)
+            n = set.wire ? fuzz_mutate_wire(work, n, capacity, &random) : fuzz_mutate_bytes(work, n, capacity, &random);
+        run(path, i, work, n);
+    }
+    free(data);
+}
+
+static void walk(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return;
+    if (!S_ISDIR(info.st_mode)) {
+        run_file(path);
+        return;
+    }
+    struct dirent **names = NULL;
+    int count = scandir(path, &names, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        if (names[i]->d_name[0] != '.') {
+            char below[4096];
+            snprintf(below, sizeof below, "%s/%s", path, names[i]->d_name);
+            walk(below);
+        }
+        free(names[i]);
+    }
+    free(names);
+}
+
+int main(int argc, char **argv)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], crashed);
+    setvbuf(stdout, NULL, _IONBF, 0);
+    set.seed = 1;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--mutate") == 0 && i + 1 < argc)
+            set.mutations = strtol(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
+            set.seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc)
+            set.keep = argv[++i];
+        else if (strcmp(argv[i], "--wire") == 0)
+            set.wire = true;
+        else
+            walk(argv[i]);
+    }
+    printf("%ld files, %ld inputs\n", set.files, set.inputs);
+    return set.files > 0 ? 0 : 1;
+}

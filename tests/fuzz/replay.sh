@@ -1,0 +1,28 @@
+#!/bin/sh
+# Every fuzz target over its seeds and a number of mutations of each (CLSTM_FUZZ_MUTATIONS, CLSTM_FUZZ_SEED): the properties hold
+# and nothing crashes. The same runs in the sanitizer builds.
+set -u
+. "$CLSTM_SRCDIR/tests/lib.sh"
+mutations=${CLSTM_FUZZ_MUTATIONS:-2000} seed=${CLSTM_FUZZ_SEED:-1}
+cd "$CLSTM_SRCDIR" || exit 1
+keep=$CLSTM_BUILDDIR/tests/logs
+
+# replay NAME OPTIONS PATH...
+replay() {
+    name=$1
+    shift
+    program=$CLSTM_BUILDDIR/tests/fuzz/replay_$name
+    if "$program" --mutate "$mutations" --seed "$seed" "$@" >"$keep/replay_$name.out" 2>&1; then
+        pass "fuzz $name: $(tail -n 1 "$keep/replay_$name.out")"
+    else
+        fail "fuzz $name" "$(grep -a '^not ok' "$keep/replay_$name.out")"
+        head -n 20 "$keep/replay_$name.out"
+    fi
+}
+
+replay npy tests/fuzz/seeds/npy models/sunspots/input.npy
+replay npz tests/fuzz/seeds/npz
+replay csv tests/fuzz/seeds/csv
+replay wav tests/fuzz/seeds/wav
+replay tensor_pb --wire tests/fuzz/seeds/tensor_pb
+finish
