@@ -184,6 +184,19 @@ def write_wav(path, samples):
         f.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
 
 
+def around_onset(model, heard):
+    """Four frames in a row; started from a zero state, the model hears speech in the last and not in the first."""
+    for first in range(len(heard) - 3):
+        state, said = zero_state(1), []
+        with torch.no_grad():
+            for frame in heard[first:first + 4]:
+                probability, *state = model(frame[None], *state)
+                said.append(probability.item())
+        if said[0] < 0.3 and said[3] > 0.7:
+            return range(first, first + 4)
+    raise RuntimeError("no onset in input.wav")
+
+
 def export(model):
     _, clean, mark = speech.corpus(["f4"], ["en-gb-scotland"], 1, 5, seed=700000)[0]
     noisy = speech.mix(clean, mark, 5.0, -6.0, np.random.default_rng(5))
@@ -191,8 +204,7 @@ def export(model):
     np.savetxt(os.path.join(HERE, "labels.csv"), mark, fmt="%d")
     np.save(os.path.join(HERE, "zero_state.npy"), zero_state(1)[0].numpy())
     heard = frames_of(np.round(noisy * 32767).astype(np.float32) / 32768)
-    first = int(np.flatnonzero(mark)[0])         # the vectors cross the first onset
-    sets = [(heard[i:i + 1], *zero_state(1)) for i in range(first - 1, first + 3)]
+    sets = [(heard[i:i + 1], *zero_state(1)) for i in around_onset(model, heard)]
     export_vectors(model, sets, HERE, input_names=["frame", "h", "c"], output_names=["speech", "hn", "cn"],
                    dynamic_axes={"frame": {0: "batch"}, "h": {1: "batch"}, "c": {1: "batch"},
                                  "speech": {0: "batch"}, "hn": {1: "batch"}, "cn": {1: "batch"}},

@@ -1,1 +1,1 @@
-BspeechJd>²>
+BspeechJLÉL>

@@ -1,1 +1,1 @@
-BspeechJV/·>
+BspeechJß‚->

@@ -1,1 +1,1 @@
-BspeechJ?9ó=
+BspeechJ–Pº>

@@ -1,2 +1,1 @@
-BspeechJ
-»s>
+BspeechJòv?
