@@ -3,8 +3,9 @@
 #include "io/buffer.h"
 
 #include "io/value.h"
+#include "io/whole_file.h"
 #include "util/alloc.h"
-#include "util/file.h"
+#include "util/status.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -165,10 +166,5 @@ clstm_status io_buffer_write(const io_buffer *b, const char *path, clstm_error *
             return util_fail(err, CLSTM_IO, "cannot write standard output: %s", strerror(errno));
         return CLSTM_OK;
     }
-    util_file *file;
-    UTIL_TRY(util_file_create(path, &file, err));
-    clstm_status status = util_file_write(file, b->data, b->size, err);
-    if (status == CLSTM_OK) return util_file_commit(file, err);
-    util_file_abort(file);
-    return status;
+    return io_file_write(path, b->data, b->size, err);
 }

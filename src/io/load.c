@@ -5,7 +5,7 @@
 #include "io/tensor_pb.h"
 #include "io/value.h"
 #include "io/wav.h"
-#include "util/file.h"
+#include "io/whole_file.h"
 #include "util/status.h"
 
 #include <stdio.h>
@@ -75,7 +75,7 @@ clstm_status io_value_read(const char *path, const clstm_port *port, const clstm
     *note = 0;
     if (form == IO_FORM_UNKNOWN || form == IO_FORM_JSON)
         return util_fail(err, CLSTM_BAD_ARGUMENT, "%s: input files are .npy, .npz, .pb, .csv, .tsv, .txt or .wav", util_escape(name, sizeof name, path));
-    UTIL_TRY(util_file_read(path, max_bytes, &bytes, &size, err));
+    UTIL_TRY(io_file_read(path, max_bytes, &bytes, &size, err));
     clstm_status status;
     value->kind = CLSTM_KIND_TENSOR;
     switch (form) {

@@ -5,13 +5,14 @@
 #include "io/plot_svg.h"
 #include "io/tensor_pb.h"
 #include "io/value.h"
-#include "util/file.h"
+#include "io/whole_file.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const clstm_type types[] = {CLSTM_FLOAT, CLSTM_DOUBLE, CLSTM_FLOAT16, CLSTM_BFLOAT16, CLSTM_INT8, CLSTM_UINT8, CLSTM_INT16, CLSTM_UINT16,
@@ -314,32 +315,32 @@ START_TEST(files_are_whole_or_absent)
     char dir[] = "/tmp/clstm-unit-XXXXXX", path[64], command[100];
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/out", dir);
-    util_file *f;
-    ck_assert_int_eq(util_file_create(path, &f, NULL), CLSTM_OK);
-    ck_assert_int_eq(util_file_write(f, "abc", 3, NULL), CLSTM_OK);
-    ck_assert_int_ne(access(path, F_OK), 0);
-    util_file_abort(f);
-    ck_assert_int_ne(access(path, F_OK), 0);
+    unsigned char *bytes;
+    size_t size;
     for (int round = 0; round < 2; round++) {       /* anew, then over it */
-        ck_assert_int_eq(util_file_create(path, &f, NULL), CLSTM_OK);
-        ck_assert_int_eq(util_file_write(f, round ? "de" : "abc", round ? 2 : 3, NULL), CLSTM_OK);
-        ck_assert_int_eq(util_file_commit(f, NULL), CLSTM_OK);
-        unsigned char *bytes;
-        size_t size;
-        ck_assert_int_eq(util_file_read(path, 0, &bytes, &size, NULL), CLSTM_OK);
+        ck_assert_int_eq(io_file_write(path, round ? "de" : "abc", round ? 2 : 3, NULL), CLSTM_OK);
+        ck_assert_int_eq(io_file_read(path, 0, &bytes, &size, NULL), CLSTM_OK);
         ck_assert_str_eq((char *)bytes, round ? "de" : "abc");
         free(bytes);
     }
-    unsigned char *bytes;
-    size_t size;
-    ck_assert_int_eq(util_file_read(path, 1, &bytes, &size, NULL), CLSTM_LIMIT);
-    ck_assert_int_eq(util_file_read(dir, 0, &bytes, &size, NULL), CLSTM_IO);
-    ck_assert_int_eq(util_file_create(dir, &f, NULL), CLSTM_IO);
-    if (!access("/dev/full", W_OK)) {
-        ck_assert_int_eq(util_file_create("/dev/full", &f, NULL), CLSTM_OK);
-        ck_assert_int_eq(util_file_write(f, "abc", 3, NULL), CLSTM_IO);
-        util_file_abort(f);
-    }
+    ck_assert_int_eq(io_file_read(path, 1, &bytes, &size, NULL), CLSTM_LIMIT);
+    ck_assert_int_eq(io_file_read(dir, 0, &bytes, &size, NULL), CLSTM_IO);
+    ck_assert_int_eq(io_file_write(dir, "a", 1, NULL), CLSTM_IO);
+    if (!access("/dev/full", W_OK)) ck_assert_int_eq(io_file_write("/dev/full", "abc", 3, NULL), CLSTM_IO);
+    /* a disk that fills up: a file may grow to 4096 bytes, and what stood there before stays */
+    struct rlimit old, small;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 4096;
+    static const char big[10000];
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    clstm_status status = io_file_write(path, big, sizeof big, NULL);
+    setrlimit(RLIMIT_FSIZE, &old);
+    ck_assert_int_eq(status, CLSTM_IO);
+    ck_assert_int_eq(io_file_read(path, 0, &bytes, &size, NULL), CLSTM_OK);
+    ck_assert_str_eq((char *)bytes, "de");
+    free(bytes);
     snprintf(command, sizeof command, "test \"$(ls -A %s)\" = out && rm -r %s", dir, dir);
     ck_assert_int_eq(system(command), 0);
 }
