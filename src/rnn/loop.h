@@ -1,0 +1,89 @@
+/* rnn/loop: the time loop of the three cells. A job is one node at its shapes, made by prepare; a lane is a range of batch rows
+ * of one direction, which depends on no other lane. Within a step, panels of hidden units are independent of each other.
+ *
+ *   products    X.W + bias of a chunk of steps, panel-interleaved (T = 1: left to the step)
+ *   step        float with default activations: the kernels' fused step. Otherwise: H.R by the packed product, then cell.h
+ */
+#ifndef RNN_LOOP_H
+#define RNN_LOOP_H
+
+#include "rnn/cell.h"
+#include "rnn/pack.h"
+#include "rnn/trace.h"
+
+/* One direction's weights. The vectors are of the job's arithmetic type (float or double). */
+typedef struct rnn_direction {
+    kernel_packed w, r, last;       /* last: the candidate's R of a GRU with linear_before_reset = 0 */
+    void *bias;                     /* w.layout.cols values, panel-interleaved */
+    void *rbh;                      /* GRU, linear_before_reset = 1: padded values */
+    void *peephole;                 /* LSTM: 3 rows of padded values, or NULL */
+    double *scalar_peephole;        /* the same for cell.h: 3 rows of H */
+    bool reverse;
+} rnn_direction;
+
+typedef struct rnn_lane {
+    const struct rnn_job *job;
+    int d;
+    int64_t b0, rows, steps;        /* steps: the longest sequence of the lane's rows */
+    int64_t s, t, n_active;         /* the step at hand, its time, the rows that take part */
+    int64_t first, end;             /* times whose products stand in pre */
+    size_t offset;                  /* of its memory in the scratch */
+    /* its memory */
+    kernel_step_row *row;           /* of the active rows */
+    int64_t *active;                /* their batch rows, counted from b0 */
+    unsigned char *flip;            /* which of a row's two h is the current one (scalar steps stay on 0) */
+    void *h, *c;                    /* [rows][2][padded], [rows][padded] */
+    void *z, *rh;                   /* GRU, linear_before_reset = 0: [rows][padded] */
+    void *pre;                      /* [chunk][rows][cols] */
+    void *x;                        /* narrow floats: the chunk's input, widened */
+    void *sum;                      /* scalar GRU: [rows][cols] */
+    float *gates;                   /* trace of fused steps: [rows][cols] */
+    double *scalar;                 /* scalar steps and trace: 7 rows of H */
+} rnn_lane;
+
+typedef struct rnn_job {
+    const ir_node *node;
+    const rnn_spec *spec;
+    const kernel_table *kernel;
+    const struct op_trace *trace;
+    const atomic_bool *cancel;
+    rnn_sizes z;
+    bool f64, narrow;               /* arithmetic in double; float16 or bfloat16 outside */
+    bool fused;                     /* float and default activations: the kernels' step */
+    bool single;                    /* the step takes x.W as well (T = 1) */
+    bool split;                     /* GRU, linear_before_reset = 0 */
+    bool zero_unstarted;            /* ONNX Runtime: a row of length 0 ends with zero states */
+    size_t real;                    /* bytes of an arithmetic value */
+    int64_t cols, padded, chunk;    /* chunk: steps whose products are made at once */
+    int64_t xt, xb, yt, yd, yb, sd, sb;     /* strides in elements: X, Y, states */
+    rnn_rules rules[2];
+    rnn_direction dir[2];
+    unsigned step_flags;
+    /* given anew at each run */
+    const void *x, *h0, *c0;
+    const int32_t *lens;
+    void *y, *yh, *yc;
+    /* who does what */
+    int n_lanes, parts;             /* parts > 1: panels of a step are shared out, all lanes in step */
+    rnn_lane *lanes;
+} rnn_job;
+
+/* Bytes of memory that a lane of so many rows needs; rnn_lane_place cuts them up. */
+bool rnn_lane_bytes(const rnn_job *j, int64_t rows, size_t *bytes);
+void rnn_lane_place(rnn_lane *l, unsigned char *memory);
+
+/* Runs one lane from initial to final states; false: cancelled. */
+bool rnn_lane_run(rnn_lane *l);
+/* The same in pieces, for steps whose panels are shared out: begin; for each s: open, part 0..parts-1 of each phase, close; end. */
+void rnn_lane_begin(rnn_lane *l);
+void rnn_lane_open(rnn_lane *l, int64_t s);
+int rnn_lane_phases(const rnn_job *j);
+void rnn_lane_part(rnn_lane *l, int phase, int part, int parts);
+void rnn_lane_close(rnn_lane *l);
+void rnn_lane_end(rnn_lane *l);
+
+/* count elements of `type` to or from arithmetic values. */
+void rnn_widen(bool f64, clstm_type type, const void *from, void *to, int64_t count);
+void rnn_narrow(bool f64, clstm_type type, const void *from, void *to, int64_t count);
+
+#endif

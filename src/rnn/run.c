@@ -1,0 +1,255 @@
+/* rnn/run: a node at its shapes becomes a job with lanes (prepare); a run fills in the pointers and walks the lanes. */
+#include "rnn/run.h"
+
+#include "rnn/loop.h"
+#include "tensor/tensor.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CHUNK_ROWS = 128 };      /* rows of X.W made at once: enough to hide the stream of W, few enough to stay in L2 */
+
+/* What prepare makes: the job, its lanes, and vectors that are constant. Weights and vectors that only a run knows lie at the
+ * head of the scratch. */
+typedef struct rnn_prepared {
+    rnn_job job;
+    rnn_packing packing[2];         /* of W and R */
+    bool packed[2], folded;         /* at prepare; else at each run */
+    size_t block_at[2], vectors_at; /* in the scratch */
+    size_t vector_bytes;            /* of one direction: bias, rbh, peephole, scalar_peephole */
+    void *vectors;
+    unsigned char *placed;          /* the scratch that the lanes were cut from */
+    atomic_bool cancelled;          /* by a lane in another thread */
+    int64_t step;                   /* of lanes in step */
+    int phase;
+    rnn_lane lanes[];
+} rnn_prepared;
+
+static size_t align64(size_t n) { return (n + 63) & ~(size_t)63; }
+
+/* ---- bias and peepholes -------------------------------------------------------------------------------------------------------- */
+
+static double element(const clstm_tensor *t, int64_t i) { return tensor_get_double(t, i); }
+static void put(const rnn_job *j, void *v, int64_t i, double x) {
+    if (j->f64) ((double *)v)[i] = x;
+    else ((float *)v)[i] = (float)x;
+}
+
+static size_t vector_bytes(const rnn_job *j, const kernel_layout *w) {
+    return align64((size_t)w->cols * j->real) + align64((size_t)w->padded * j->real) + align64(3 * (size_t)w->padded * j->real) +
+           align64(3 * (size_t)w->n * sizeof(double));
+}
+
+/* Wb + Rb, panel-interleaved; the candidate of a GRU with linear_before_reset = 1 keeps Rb apart. */
+static void fold_bias(const rnn_job *j, rnn_direction *dir, int d, const clstm_tensor *b) {
+    const kernel_layout *w = &dir->w.layout;
+    int64_t h = j->z.h;
+    int gates = j->spec->gates;
+    for (int g = 0; g < gates; g++)
+        for (int64_t u = 0; u < h; u++) {
+            int64_t at = gates == 1 ? u : u / w->units * w->width + g * w->units + u % w->units, row = (int64_t)d * 2 * gates * h + g * h + u;
+            double wb = element(b, row), rb = element(b, row + gates * h);
+            bool apart = j->spec->kind == RNN_GRU && j->spec->reset_after && g == 2;
+            if (apart) put(j, dir->rbh, u, rb);
+            put(j, dir->bias, at, apart ? wb : wb + rb);
+        }
+}
+
+static void fold_vectors(rnn_prepared *p, op_ctx *ctx, void *memory) {
+    rnn_job *j = &p->job;
+    memset(memory, 0, p->vector_bytes * (size_t)j->spec->directions);
+    for (int d = 0; d < j->spec->directions; d++) {
+        rnn_direction *dir = &j->dir[d];
+        const kernel_layout *w = &dir->w.layout;
+        unsigned char *at = (unsigned char *)memory + (size_t)d * p->vector_bytes;
+        dir->bias = at;
+        dir->rbh = at += align64((size_t)w->cols * j->real);
+        at += align64((size_t)w->padded * j->real);
+        if (op_has_in(ctx, RNN_B)) fold_bias(j, dir, d, op_in(ctx, RNN_B));
+        if (j->spec->kind != RNN_LSTM || !op_has_in(ctx, RNN_P)) continue;
+        dir->peephole = at;
+        dir->scalar_peephole = (double *)(void *)(at + align64(3 * (size_t)w->padded * j->real));
+        for (int64_t i = 0; i < 3 * j->z.h; i++) {
+            double x = element(op_in(ctx, RNN_P), (int64_t)d * 3 * j->z.h + i);
+            put(j, dir->peephole, i / j->z.h * w->padded + i % j->z.h, x);
+            dir->scalar_peephole[i] = x;
+        }
+    }
+}
+
+/* ---- prepare --------------------------------------------------------------------------------------------------------------------- */
+
+static bool default_activations(const rnn_spec *s, int d) {
+    const rnn_activation *f = s->f[d];
+    switch (s->kind) {
+    case RNN_LSTM: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH && f[2].function == RNN_TANH;
+    case RNN_GRU: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH;
+    case RNN_RNN: return (f[0].function == RNN_TANH || f[0].function == RNN_RELU) && f[0].function == s->f[0][0].function;
+    }
+    return false;
+}
+
+static void read_rules(rnn_job *j, bool onnxruntime) {
+    const rnn_spec *s = j->spec;
+    j->zero_unstarted = onnxruntime;
+    j->fused = j->z.type == CLSTM_FLOAT && !(onnxruntime && s->kind == RNN_LSTM && isfinite(s->clip));
+    for (int d = 0; d < s->directions; d++) {
+        j->fused &= default_activations(s, d);
+        j->rules[d] = (rnn_rules){.f = onnxruntime ? s->onnxruntime_f[d] : s->f[d], .clip = (double)s->clip,
+                                  .clip_h = onnxruntime ? INFINITY : (double)s->clip, .input_forget = s->input_forget, .type = j->z.type};
+        j->dir[d].reverse = s->reverse || d == 1;
+    }
+    j->step_flags = (s->input_forget ? KERNEL_STEP_INPUT_FORGET : 0u) |
+                    (s->kind == RNN_RNN && s->f[0][0].function == RNN_RELU ? KERNEL_STEP_RELU : 0u);
+}
+
+static void read_strides(rnn_job *j) {
+    const rnn_spec *s = j->spec;
+    int64_t d = s->directions, h = j->z.h, b = j->z.b, t = j->z.t, i = j->z.i;
+    if (s->batch_first) {
+        j->xb = t * i; j->xt = i;
+        j->yb = t * d * h; j->yt = d * h; j->yd = h;
+        j->sb = d * h; j->sd = h;
+    } else {
+        j->xt = b * i; j->xb = i;
+        j->yt = d * b * h; j->yd = b * h; j->yb = h;
+        j->sd = b * h; j->sb = h;
+    }
+}
+
+/* Weights: packed now when constant, else given room in the scratch. */
+static clstm_status settle_weights(rnn_prepared *p, op_ctx *ctx) {
+    rnn_job *j = &p->job;
+    for (int k = 0; k < 2; k++) {
+        const void *block = NULL;
+        int input = RNN_W + k;
+        p->packing[k] = rnn_packing_of(j->spec, input, j->z.type, j->z.h, k ? j->z.h : j->z.i);
+        if (ctx->consts[input]) UTIL_TRY(rnn_pack_const(ctx->consts[input], &p->packing[k], &block, ctx->err));
+        p->packed[k] = block != NULL;
+        if (!block) {
+            p->block_at[k] = ctx->scratch_bytes;
+            ctx->scratch_bytes += align64(rnn_packing_bytes(&p->packing[k]));
+        }
+        for (int d = 0; d < j->spec->directions; d++) {
+            rnn_packed v = rnn_packed_view(&p->packing[k], block, d);
+            if (k == 0) j->dir[d].w = v.main;
+            else { j->dir[d].r = v.main; j->dir[d].last = v.last; }
+        }
+    }
+    return CLSTM_OK;
+}
+
+static bool known(const op_ctx *ctx, int i) { return !op_has_in(ctx, i) || ctx->consts[i]; }
+
+static clstm_status settle_vectors(rnn_prepared *p, op_ctx *ctx) {
+    size_t bytes = p->vector_bytes * (size_t)p->job.spec->directions;
+    p->folded = known(ctx, RNN_B) && known(ctx, RNN_P);
+    if (p->folded) {
+        fold_vectors(p, ctx, p->vectors);
+    } else {
+        p->vectors_at = ctx->scratch_bytes;
+        ctx->scratch_bytes += bytes;
+    }
+    return CLSTM_OK;
+}
+
+/* One lane for each direction, of all rows. */
+static clstm_status settle_lanes(rnn_prepared *p, op_ctx *ctx) {
+    rnn_job *j = &p->job;
+    size_t bytes;
+    j->lanes = p->lanes;
+    j->n_lanes = j->spec->directions;
+    j->parts = 1;
+    if (!rnn_lane_bytes(j, j->z.b, &bytes)) return op_unsupported(ctx, "a batch of %lld is too large", (long long)j->z.b);
+    for (int i = 0; i < j->n_lanes; i++) {
+        j->lanes[i] = (rnn_lane){.job = j, .d = i, .rows = j->z.b, .offset = ctx->scratch_bytes};
+    }
+    ctx->scratch_bytes += bytes;
+    return CLSTM_OK;
+}
+
+clstm_status rnn_prepare(op_ctx *ctx) {
+    const rnn_spec *s = rnn_spec_of(ctx->node);
+    rnn_job job = {.node = ctx->node, .spec = s, .kernel = kernel_table_get(), .trace = ctx->env->trace, .cancel = ctx->env->cancel};
+    kernel_layout w;
+    UTIL_TRY(rnn_read_sizes(ctx, &job.z));
+    job.f64 = job.z.type == CLSTM_DOUBLE;
+    job.narrow = job.z.type == CLSTM_FLOAT16 || job.z.type == CLSTM_BFLOAT16;
+    job.real = job.f64 ? sizeof(double) : sizeof(float);
+    job.split = s->kind == RNN_GRU && !s->reset_after;
+    read_rules(&job, ctx->env->onnxruntime_semantics);
+    read_strides(&job);
+    job.kernel->layout_cell(&w, job.f64 ? KERNEL_STORE_F64 : KERNEL_STORE_F32, s->gates, job.z.h, job.z.i);
+    job.cols = w.cols;
+    job.padded = w.padded;
+    job.single = job.fused && job.z.t == 1 && !job.split;
+    job.chunk = job.z.b >= CHUNK_ROWS || job.z.b == 0 ? 1 : CHUNK_ROWS / job.z.b;
+    if (job.chunk > job.z.t) job.chunk = job.z.t;
+    size_t lanes = align64(sizeof(rnn_prepared) + (size_t)s->directions * sizeof(rnn_lane)), vectors = vector_bytes(&job, &w);
+    rnn_prepared *p = op_prepared_alloc(ctx, lanes + vectors * (size_t)s->directions);
+    if (!p) return util_no_memory(ctx->err);
+    p->job = job;
+    p->vector_bytes = vectors;
+    p->vectors = (unsigned char *)p + lanes;
+    ctx->scratch_bytes = 0;
+    if (job.z.t == 0 || job.z.b == 0) return CLSTM_OK;
+    UTIL_TRY(settle_weights(p, ctx));
+    UTIL_TRY(settle_vectors(p, ctx));
+    return settle_lanes(p, ctx);
+}
+
+/* ---- run --------------------------------------------------------------------------------------------------------------------------- */
+
+static clstm_status check_lens(const rnn_job *j, op_ctx *ctx) {
+    for (int64_t b = 0; j->lens && b < j->z.b; b++)
+        if (j->lens[b] < 0 || j->lens[b] > j->z.t)
+            return op_bad_input(ctx, "input sequence_lens[%lld] is %lld, expected 0 to %lld", (long long)b, (long long)j->lens[b], (long long)j->z.t);
+    return CLSTM_OK;
+}
+
+/* No step: the states go through. */
+static void run_still(const rnn_job *j, op_ctx *ctx) {
+    for (int k = RNN_YH; k <= RNN_YC; k++) {
+        size_t bytes;
+        int in = k == RNN_YH ? RNN_H0 : RNN_C0;
+        if (!op_has_out(ctx, k) || !tensor_bytes(op_out(ctx, k), &bytes) || !bytes) continue;
+        if (op_has_in(ctx, in) && !j->zero_unstarted) memcpy(op_out(ctx, k)->data, op_in(ctx, in)->data, bytes);
+        else memset(op_out(ctx, k)->data, 0, bytes);
+    }
+}
+
+static void bind(rnn_prepared *p, op_ctx *ctx) {
+    rnn_job *j = &p->job;
+    unsigned char *scratch = ctx->scratch;
+    bool moved = p->placed != scratch;
+    for (int k = 0; k < 2; k++) {
+        if (p->packed[k]) continue;
+        rnn_pack_raw(&p->packing[k], j->z.type, op_in(ctx, RNN_W + k)->data, scratch + p->block_at[k]);
+        for (int d = 0; d < j->spec->directions && moved; d++) {
+            rnn_packed v = rnn_packed_view(&p->packing[k], scratch + p->block_at[k], d);
+            if (k == 0) j->dir[d].w = v.main;
+            else { j->dir[d].r = v.main; j->dir[d].last = v.last; }
+        }
+    }
+    if (!p->folded) fold_vectors(p, ctx, scratch + p->vectors_at);
+    for (int i = 0; i < j->n_lanes && moved; i++) rnn_lane_place(&j->lanes[i], scratch);
+    p->placed = scratch;
+    j->x = op_in(ctx, RNN_X)->data;
+    j->h0 = op_has_in(ctx, RNN_H0) ? op_in(ctx, RNN_H0)->data : NULL;
+    j->c0 = op_has_in(ctx, RNN_C0) ? op_in(ctx, RNN_C0)->data : NULL;
+    j->y = op_has_out(ctx, RNN_Y) ? op_out(ctx, RNN_Y)->data : NULL;
+    j->yh = op_has_out(ctx, RNN_YH) ? op_out(ctx, RNN_YH)->data : NULL;
+    j->yc = op_has_out(ctx, RNN_YC) ? op_out(ctx, RNN_YC)->data : NULL;
+}
+
+clstm_status rnn_run(op_ctx *ctx) {
+    rnn_prepared *p = ctx->prepared;
+    rnn_job *j = &p->job;
+    bool done = true;
+    j->lens = op_has_in(ctx, RNN_LENS) ? op_in(ctx, RNN_LENS)->data : NULL;
+    UTIL_TRY(check_lens(j, ctx));
+    if (j->z.t == 0 || j->z.b == 0) { run_still(j, ctx); return CLSTM_OK; }
+    bind(p, ctx);
+    for (int i = 0; i < j->n_lanes && done; i++) done = rnn_lane_run(&j->lanes[i]);
+    return done ? CLSTM_OK : util_fail(ctx->err, CLSTM_CANCELLED, "cancelled");
+}
