@@ -8,7 +8,7 @@
 #define RNN_LOOP_H
 
 #include "rnn/cell.h"
-#include "rnn/pack.h"
+#include "rnn/weights.h"
 #include "rnn/trace.h"
 
 /* One direction's weights. The vectors are of the job's arithmetic type (float or double). */

@@ -1,7 +1,7 @@
 /* rnn/rnn: the rows of LSTM, GRU and RNN at every version. */
 #include "rnn/rnn.h"
 
-#include "rnn/pack.h"
+#include "rnn/weights.h"
 #include "rnn/run.h"
 #include "rnn/spec.h"
 

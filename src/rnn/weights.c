@@ -1,5 +1,5 @@
-/* rnn/pack: packing, unpacking and sharing of recurrent weights. */
-#include "rnn/pack.h"
+/* rnn/weights: packing, unpacking and sharing of recurrent weights. */
+#include "rnn/weights.h"
 
 #include "tensor/tensor.h"
 

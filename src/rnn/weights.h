@@ -1,7 +1,7 @@
-/* rnn/pack: W and R of a recurrent node in the kernels' packed form, all directions in one block. Constant weights are packed
+/* rnn/weights: W and R of a recurrent node in the kernels' packed form, all directions in one block. Constant weights are packed
  * once and shared; from the packed form the raw bytes come back exactly. */
-#ifndef RNN_PACK_H
-#define RNN_PACK_H
+#ifndef RNN_WEIGHTS_H
+#define RNN_WEIGHTS_H
 
 #include "ir/const.h"
 #include "kernels/kernels.h"
