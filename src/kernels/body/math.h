@@ -100,9 +100,9 @@ INLINE vf vf_log(vf x)
     vi tiny = x < 1.17549435e-38f;
     vf scaled = vf_select(tiny, x * vf_set(8388608.0f), x);
     /* x = m 2^e with m in [sqrt(1/2), sqrt(2)) */
-    vi up = (vi)scaled - vi_set(0x3f3504f3);
+    vi up = (vi)((vu)scaled - (vu)vi_set(0x3f3504f3));   /* unsigned: it wraps for negative x */
     vi exponent = up >> 23;
-    vf m = (vf)((vi)scaled - (exponent << 23));
+    vf m = (vf)((vu)scaled - ((vu)exponent << 23));
     vf e = __builtin_convertvector(exponent - (tiny & vi_set(23)), vf);
     vf f = m - vf_set(1.0f);
     /* (log(1+f) - f + f^2/2) / f^3, 8e-10 */

@@ -15,6 +15,7 @@ enum { TILE_ROWS_1 = 8, TILE_ROWS_2 = 4, TILE_ROWS_3 = 3, TILE_ROWS_4 = 2 };
 typedef float vf __attribute__((vector_size(16)));
 typedef double vd __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
+typedef uint32_t vu __attribute__((vector_size(16)));
 
 #define INLINE static inline __attribute__((always_inline, unused))
 
