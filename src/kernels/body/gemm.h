@@ -29,19 +29,23 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
             acc[r][v] = V_LOAD(start[r] + v * VLEN);
     }
     for (int64_t i = 0; i < k; i++) {
-        V w[GEMM(MAX_NV)];
-        UNROLL
-        for (int p = 0; p < np; p++) {
+        /* compilers load each factor once, whichever loop is inside; the order decides which ones stay in registers */
+        if (rows > 1 && rows < nv) {
             UNROLL
-            for (int v = 0; v < nv; v++)
-                w[p * nv + v] = V_LOAD(b + p * stride + v * VLEN);
-        }
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            V x = V_SET(row[r][i]);
+            for (int v = 0; v < np * nv; v++) {
+                V w = V_LOAD(b + v / nv * stride + v % nv * VLEN);
+                UNROLL
+                for (int r = 0; r < rows; r++)
+                    acc[r][v] = V_FMA(V_SET(row[r][i]), w, acc[r][v]);
+            }
+        } else {
             UNROLL
-            for (int v = 0; v < np * nv; v++)
-                acc[r][v] = V_FMA(x, w[v], acc[r][v]);
+            for (int r = 0; r < rows; r++) {
+                V x = V_SET(row[r][i]);
+                UNROLL
+                for (int v = 0; v < np * nv; v++)
+                    acc[r][v] = V_FMA(x, V_LOAD(b + v / nv * stride + v % nv * VLEN), acc[r][v]);
+            }
         }
         b += nv * VLEN;
     }
