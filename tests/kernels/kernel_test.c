@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct {
@@ -119,9 +120,51 @@ int64_t first_difference(const float *a, const float *b, int64_t n)
     return -1;
 }
 
+/* What this program started with CLSTM_CPU=value chooses ("" for no variable). */
+static void chosen_with(const char *self, const char *value, char *name, size_t size)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        exit(2);
+    pid_t child = fork();
+    if (child == 0) {
+        if (*value)
+            setenv("CLSTM_CPU", value, 1);
+        else
+            unsetenv("CLSTM_CPU");
+        dup2(ends[1], STDOUT_FILENO);
+        execl(self, self, "--chosen", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], name, size - 1);
+    name[n > 0 ? n : 0] = '\0';
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+}
+
+static void test_choice(const char *self, const kernel_table *const *tables, int count)
+{
+    char name[32];
+    family_begin("CLSTM_CPU caps the level", tables[count - 1]);
+    for (int i = 0; i < count; i++) {
+        chosen_with(self, tables[i]->name, name, sizeof name);
+        if (strcmp(name, tables[i]->name) != 0)
+            family_fail("CLSTM_CPU=%s chose '%s'", tables[i]->name, name);
+    }
+    chosen_with(self, "", name, sizeof name);
+    if (strcmp(name, tables[count - 1]->name) != 0)
+        family_fail("without CLSTM_CPU '%s' was chosen", name);
+    family_end();
+}
+
 int main(int argc, char **argv)
 {
     const char *option = argc > 1 ? argv[1] : "";
+    if (strcmp(option, "--chosen") == 0) {
+        printf("%s", kernel_table_get()->name);
+        return 0;
+    }
     int bench = strcmp(option, "--bench") == 0, full = strcmp(option, "--full") == 0;
     if (argc > 2 || (argc == 2 && !bench && !full)) {
         fprintf(stderr, "usage: %s [--bench | --full]\n", argv[0]);
@@ -145,6 +188,7 @@ int main(int argc, char **argv)
         test_products(tables[i]);
         test_steps(tables[i]);
     }
+    test_choice(argv[0], tables, count);
     test_functions(tables, count, full);
     printf("%d passed, %d failed, %d skipped\n", state.passed, state.failed, state.skipped);
     return state.failed != 0;

@@ -1,8 +1,8 @@
 /*
  * Packed GEMV and GEMM, included once per element type with
- *   T, V, VLEN                       element, vector, lanes
- *   GEMM(name)                       name with the type and level
- *   V_LOAD, V_STORE, V_SET, V_FMA    primitives
+ *   T, V, VLEN                                                  element, vector, lanes
+ *   GEMM(name)                                                  name with the type and level
+ *   V_LOAD, V_STORE, V_LOAD_PART, V_STORE_PART, V_SET, V_FMA    primitives
  *
  * The core is a register tile: `rows` rows of A times one panel of `nv` vectors, k ascending, one accumulator an element.  It
  * starts from rows of start values and leaves its sums in rows of memory; the recurrent steps are built on the same tiles.
@@ -107,6 +107,23 @@ static GEMM(tile_fn) *const GEMM(gemvs)[4] = {NULL, GEMM(tile_1_4_2), GEMM(tile_
 
 static const T GEMM(zeros)[4 * VLEN] = {0};
 
+/* n values of a row that may end anywhere, to and from a whole-vector copy of it (padded with zeros) */
+INLINE void GEMM(copy_padded)(T *to, const T *from, int64_t n)
+{
+    for (; n >= VLEN; n -= VLEN, to += VLEN, from += VLEN)
+        V_STORE(to, V_LOAD(from));
+    if (n)
+        V_STORE(to, V_LOAD_PART(from, (int)n));
+}
+
+INLINE void GEMM(copy_part)(T *to, const T *from, int64_t n)
+{
+    for (; n >= VLEN; n -= VLEN, to += VLEN, from += VLEN)
+        V_STORE(to, V_LOAD(from));
+    if (n)
+        V_STORE_PART(to, V_LOAD(from), (int)n);
+}
+
 /* One tile of C, start values from wherever the first depth block takes them and from C afterwards. */
 INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0, int rows, int64_t k0, int64_t depth)
 {
@@ -128,15 +145,14 @@ INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0
                 V_STORE(edge[r] + v * VLEN, V_SET(((const T *)g->init)[row0 + r]));
             start[r] = edge[r];
         } else if (partial && from != KERNEL_INIT_ZERO) {
-            memset(edge[r], 0, sizeof edge[r]);
-            memcpy(edge[r], start[r], (size_t)valid * sizeof(T));
+            GEMM(copy_padded)(edge[r], start[r], valid);
             start[r] = edge[r];
         }
     }
     const T *b = (const T *)g->b->data + p * l->k * l->width + k0 * nv * VLEN;
     GEMM(tiles)[nv - 1][rows - 1](a, b, 0, depth, start, out);
     for (int r = 0; partial && r < rows; r++)
-        memcpy((T *)g->c + (row0 + r) * g->ldc + col, edge[r], (size_t)valid * sizeof(T));
+        GEMM(copy_part)((T *)g->c + (row0 + r) * g->ldc + col, edge[r], valid);
 }
 
 /* One row times whole panels, several at once; the rest is left to one_tile. Returns the first panel left. */

@@ -16,6 +16,8 @@
 #define VLEN VL
 #define V_LOAD vf_load
 #define V_STORE vf_store
+#define V_LOAD_PART vf_load_part
+#define V_STORE_PART vf_store_part
 #define V_SET vf_set
 #define V_FMA vf_fma
 #define GEMM(name) ISA(name##_f32)
@@ -25,6 +27,8 @@
 #undef VLEN
 #undef V_LOAD
 #undef V_STORE
+#undef V_LOAD_PART
+#undef V_STORE_PART
 #undef V_SET
 #undef V_FMA
 #undef GEMM
@@ -34,6 +38,8 @@
 #define VLEN (VL / 2)
 #define V_LOAD vd_load
 #define V_STORE vd_store
+#define V_LOAD_PART vd_load_part
+#define V_STORE_PART vd_store_part
 #define V_SET vd_set
 #define V_FMA vd_fma
 #define GEMM(name) ISA(name##_f64)
@@ -43,6 +49,8 @@
 #undef VLEN
 #undef V_LOAD
 #undef V_STORE
+#undef V_LOAD_PART
+#undef V_STORE_PART
 #undef V_SET
 #undef V_FMA
 #undef GEMM

@@ -59,6 +59,13 @@ INLINE vd vd_load(const double *p)
     return v;
 }
 INLINE void vd_store(double *p, vd v) { memcpy(p, &v, sizeof v); }
+INLINE vd vd_load_part(const double *p, int n)
+{
+    vd v = {0};
+    memcpy(&v, p, (size_t)n * sizeof *p);
+    return v;
+}
+INLINE void vd_store_part(double *p, vd v, int n) { memcpy(p, &v, (size_t)n * sizeof *p); }
 INLINE vd vd_set(double x) { return (vd){x, x}; }
 INLINE vd vd_fma(vd a, vd b, vd c) { return a * b + c; }
 

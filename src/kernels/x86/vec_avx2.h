@@ -56,6 +56,14 @@ INLINE vf vf_scale_normal(vf v, vf n) { return v * vf_pow2(n); }
 
 INLINE vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
 INLINE void vd_store(double *p, vd v) { _mm256_storeu_pd(p, v); }
+INLINE vd vd_load_part(const double *p, int n)
+{
+    return _mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)));
+}
+INLINE void vd_store_part(double *p, vd v, int n)
+{
+    _mm256_maskstore_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)), v);
+}
 INLINE vd vd_set(double x) { return _mm256_set1_pd(x); }
 INLINE vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
 

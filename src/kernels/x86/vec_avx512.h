@@ -42,6 +42,8 @@ INLINE vf vf_scale_normal(vf v, vf n) { return _mm512_scalef_ps(v, n); }
 
 INLINE vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
 INLINE void vd_store(double *p, vd v) { _mm512_storeu_pd(p, v); }
+INLINE vd vd_load_part(const double *p, int n) { return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p); }
+INLINE void vd_store_part(double *p, vd v, int n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), v); }
 INLINE vd vd_set(double x) { return _mm512_set1_pd(x); }
 INLINE vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
 
