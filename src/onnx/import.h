@@ -10,6 +10,7 @@ typedef struct onnx_source {
     size_t size;
     const char *directory;                  /* where external data may lie; NULL refuses it */
     const char *name;                       /* the file's name for messages */
+    const char *path;                       /* the file itself, NULL when from memory: a link may lead to where external data lies */
     const clstm_limits *limits;
     void (*warning)(void *user, const char *message);   /* may be NULL */
     void *warning_user;

@@ -1,190 +1,40 @@
-/* util/file: whole-file reads within a bound; atomic writes through an unnamed file (O_TMPFILE) or, where the file system has none,
- * a temporary name in the same directory. */
+/* util/file: mapping files. */
 #include "util/file.h"
 
-#include "util/alloc.h"
+#include "util/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_TRIES = 100 };
-
-static clstm_status path_fail(clstm_error *err, const char *path, const char *what, int code) {
-    char name[256];
-    return util_fail(err, CLSTM_IO, "%s %s: %s", what, util_escape(name, sizeof name, path), strerror(code));
-}
-
-/* ---- reading ----------------------------------------------------------------------------------------------------------- */
-
-static clstm_status read_all(int fd, const char *path, size_t hint, int64_t max_bytes, unsigned char **bytes, size_t *size, clstm_error *err) {
-    size_t capacity = hint < SIZE_MAX - 2 ? hint + 2 : hint, used = 0;
-    unsigned char *data = malloc(capacity);
-    if (!data) return util_no_memory(err);
-    for (;;) {
-        if (used + 1 >= capacity) {
-            size_t more = capacity < (1 << 16) ? 1 << 16 : capacity * 2;
-            unsigned char *p = more > capacity ? realloc(data, more) : NULL;
-            if (!p) { free(data); return util_no_memory(err); }
-            data = p;
-            capacity = more;
-        }
-        ssize_t n = read(fd, data + used, capacity - used - 1);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) { int code = errno; free(data); return path_fail(err, path, "cannot read", code); }
-        if (!n) break;
-        used += (size_t)n;
-        if (max_bytes > 0 && used > (size_t)max_bytes) {
-            char name[256];
-            free(data);
-            return util_fail(err, CLSTM_LIMIT, "%s is larger than %lld bytes", util_escape(name, sizeof name, path), (long long)max_bytes);
-        }
-    }
-    data[used] = 0;
-    *bytes = data;
-    *size = used;
-    return CLSTM_OK;
-}
-
-clstm_status util_file_read(const char *path, int64_t max_bytes, unsigned char **bytes, size_t *size, clstm_error *err) {
+clstm_status util_file_map_fd(int fd, int64_t max_bytes, util_file *out, clstm_error *err) {
     struct stat st;
-    bool is_stdin = !strcmp(path, "-");
-    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) return path_fail(err, path, "cannot open", errno);
-    clstm_status status;
-    if (fstat(fd, &st)) status = path_fail(err, path, "cannot read", errno);
-    else if (S_ISDIR(st.st_mode)) status = path_fail(err, path, "cannot read", EISDIR);
-    else {
-        size_t hint = S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 0;
-        if (max_bytes > 0 && hint > (size_t)max_bytes) hint = (size_t)max_bytes;
-        status = read_all(fd, is_stdin ? "standard input" : path, hint, max_bytes, bytes, size, err);
-    }
-    if (!is_stdin) close(fd);
-    return status;
-}
-
-/* ---- writing ----------------------------------------------------------------------------------------------------------- */
-
-struct util_file {
-    int fd;
-    char *path;         /* where it goes, symbolic links followed */
-    char *temporary;    /* its name meanwhile; NULL when it has none */
-    bool direct;
-};
-
-static void file_free(util_file *f) {
-    if (!f) return;
-    if (f->fd >= 0) close(f->fd);
-    if (f->temporary) unlink(f->temporary);
-    free(f->temporary);
-    free(f->path);
-    free(f);
-}
-
-/* "DIR/.NAME.tmpPID-N" beside the file. */
-static char *temporary_name(const char *path, int attempt) {
-    const char *slash = strrchr(path, '/');
-    size_t dir = slash ? (size_t)(slash - path) + 1 : 0, length = dir + 64;
-    char *name = malloc(length);
-    if (name) snprintf(name, length, "%.*s.clstm-%ld-%d.tmp", (int)dir, path, (long)getpid(), attempt);
-    return name;
-}
-
-static clstm_status open_named(util_file *f, clstm_error *err) {
-    for (int i = 0; i < NAME_TRIES; i++) {
-        char *name = temporary_name(f->path, i);
-        if (!name) return util_no_memory(err);
-        f->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (f->fd >= 0) { f->temporary = name; return CLSTM_OK; }
-        free(name);
-        if (errno != EEXIST) break;
-    }
-    return path_fail(err, f->path, "cannot write", errno);
-}
-
-static clstm_status open_unnamed(util_file *f, clstm_error *err) {
-#ifdef O_TMPFILE
-    const char *slash = strrchr(f->path, '/');
-    char *dir = slash ? strndup(f->path, (size_t)(slash - f->path) + 1) : strdup(".");
-    if (!dir) return util_no_memory(err);
-    f->fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
-    free(dir);
-    /* Naming it later goes through /proc, which a container may lack. */
-    if (f->fd >= 0 && !access("/proc/self/fd", X_OK)) return CLSTM_OK;
-    if (f->fd >= 0) close(f->fd);
-    f->fd = -1;
-#endif
-    return open_named(f, err);
-}
-
-clstm_status util_file_create(const char *path, util_file **file, clstm_error *err) {
-    struct stat st;
-    bool exists = !stat(path, &st);
-    util_file *f = util_calloc(1, sizeof *f);
-    if (!f) return util_no_memory(err);
-    f->fd = -1;
-    f->path = exists ? realpath(path, NULL) : NULL;
-    if (!f->path) f->path = strdup(path);
-    if (!f->path) { file_free(f); return util_no_memory(err); }
-    clstm_status status = CLSTM_OK;
-    if (exists && S_ISDIR(st.st_mode)) status = path_fail(err, path, "cannot write", EISDIR);
-    else if (exists && !S_ISREG(st.st_mode)) {
-        f->direct = true;
-        f->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        if (f->fd < 0) status = path_fail(err, path, "cannot write", errno);
-    } else if (exists && access(path, W_OK)) status = path_fail(err, path, "cannot write", errno);
-    else {
-        status = open_unnamed(f, err);
-        if (status == CLSTM_OK && exists) (void)!fchmod(f->fd, st.st_mode & 07777);    /* a lost mode is no reason to fail */
-    }
-    if (status != CLSTM_OK) { file_free(f); return status; }
-    *file = f;
+    *out = (util_file){NULL, 0};
+    if (fstat(fd, &st)) return util_fail(err, CLSTM_IO, "cannot be read: %m");
+    if (S_ISDIR(st.st_mode)) return util_fail(err, CLSTM_IO, "is a directory");
+    if (!S_ISREG(st.st_mode)) return util_fail(err, CLSTM_IO, "is not a regular file");
+    if (st.st_size > max_bytes)
+        return util_fail(err, CLSTM_LIMIT, "the file has %lld bytes (limit file-bytes, %lld)", (long long)st.st_size, (long long)max_bytes);
+    if ((uint64_t)st.st_size > SIZE_MAX) return util_fail(err, CLSTM_IO, "the file does not fit the address space");
+    if (!st.st_size) return CLSTM_OK;
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED) return errno == ENOMEM ? util_no_memory(err) : util_fail(err, CLSTM_IO, "cannot be mapped: %m");
+    *out = (util_file){p, (size_t)st.st_size};
     return CLSTM_OK;
 }
 
-clstm_status util_file_write(util_file *f, const void *bytes, size_t size, clstm_error *err) {
-    const char *p = bytes;
-    while (size) {
-        ssize_t n = write(f->fd, p, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return path_fail(err, f->path, "cannot write", errno);
-        p += n;
-        size -= (size_t)n;
-    }
-    return CLSTM_OK;
+clstm_status util_file_map(const char *path, int64_t max_bytes, util_file *out, clstm_error *err) {
+    *out = (util_file){NULL, 0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) return util_fail(err, CLSTM_IO, "cannot be opened: %m");
+    clstm_status s = util_file_map_fd(fd, max_bytes, out, err);
+    close(fd);
+    return s;
 }
 
-/* Gives an unnamed file a temporary name, so that a rename can replace what stands at the path. */
-static clstm_status name_it(util_file *f, clstm_error *err) {
-    char proc[64];
-    snprintf(proc, sizeof proc, "/proc/self/fd/%d", f->fd);
-    for (int i = 0; i < NAME_TRIES; i++) {
-        char *name = temporary_name(f->path, i);
-        if (!name) return util_no_memory(err);
-        if (!linkat(AT_FDCWD, proc, AT_FDCWD, name, AT_SYMLINK_FOLLOW)) { f->temporary = name; return CLSTM_OK; }
-        free(name);
-        if (errno != EEXIST) break;
-    }
-    return path_fail(err, f->path, "cannot write", errno);
+void util_file_unmap(util_file *file) {
+    if (file->data) munmap((void *)(uintptr_t)file->data, file->size);
+    *file = (util_file){NULL, 0};
 }
-
-clstm_status util_file_commit(util_file *f, clstm_error *err) {
-    clstm_status status = CLSTM_OK;
-    if (!f->direct && !f->temporary) status = name_it(f, err);
-    int fd = f->fd;
-    f->fd = -1;
-    /* Quotas and network file systems tell of a full disk only here. */
-    if (close(fd) && status == CLSTM_OK) status = path_fail(err, f->path, "cannot write", errno);
-    if (status == CLSTM_OK && f->temporary) {
-        if (rename(f->temporary, f->path)) status = path_fail(err, f->path, "cannot write", errno);
-        else { free(f->temporary); f->temporary = NULL; }
-    }
-    file_free(f);
-    return status;
-}
-
-void util_file_abort(util_file *f) { file_free(f); }

@@ -1,21 +1,17 @@
-/* util/file: reading a whole file within a bound, and writing one that is there complete or not at all. */
+/* util/file: regular files mapped for reading. */
 #ifndef UTIL_FILE_H
 #define UTIL_FILE_H
 
-#include "util/status.h"
+#include <clstm/clstm.h>
 
-/* Reads all of `path` ("-" is stdin), which may be a pipe. CLSTM_LIMIT past max_bytes. One zero byte follows the last one; free() it. */
-clstm_status util_file_read(const char *path, int64_t max_bytes, unsigned char **bytes, size_t *size, clstm_error *err);
+/* A file's bytes. They stay valid when the file is replaced or removed, not when it is truncated. */
+typedef struct util_file { const unsigned char *data; size_t size; } util_file;
 
-/* A file being written. It has no name until it is committed, so neither a failure nor a kill leaves half of it behind; a path
- * that is no regular file (a device, a pipe) is written directly. */
-typedef struct util_file util_file;
-
-clstm_status util_file_create(const char *path, util_file **file, clstm_error *err);
-clstm_status util_file_write(util_file *file, const void *bytes, size_t size, clstm_error *err);
-/* Finishes and names the file. The object is gone afterwards, whatever the result. */
-clstm_status util_file_commit(util_file *file, clstm_error *err);
-/* Gives up: nothing remains. Takes NULL. */
-void util_file_abort(util_file *file);
+/* Maps a regular file of at most max_bytes. Messages do not name the file: the caller adds its name as context. A FIFO or device
+ * is refused without waiting on it. */
+clstm_status util_file_map(const char *path, int64_t max_bytes, util_file *out, clstm_error *err);
+/* The same for an open descriptor, which stays the caller's. */
+clstm_status util_file_map_fd(int fd, int64_t max_bytes, util_file *out, clstm_error *err);
+void util_file_unmap(util_file *file);
 
 #endif
