@@ -64,6 +64,8 @@ typedef struct rnn_job {
     const int32_t *lens;
     void *y, *yh, *yc;
     /* who does what */
+    int64_t panel_units;
+    bool together;                  /* lanes run in several threads, each with memory of its own */
     int n_lanes, parts;             /* parts > 1: panels of a step are shared out, all lanes in step */
     rnn_lane *lanes;
 } rnn_job;

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK_ROWS = 128 };      /* rows of X.W made at once: enough to hide the stream of W, few enough to stay in L2 */
+enum { CHUNK_ROWS = 120 };      /* rows of X.W made at once: enough to hide the stream of W, few enough to stay in L2 */
 
 /* What prepare makes: the job, its lanes, and vectors that are constant. Weights and vectors that only a run knows lie at the
  * head of the scratch. */
@@ -20,8 +20,7 @@ typedef struct rnn_prepared {
     void *vectors;
     unsigned char *placed;          /* the scratch that the lanes were cut from */
     atomic_bool cancelled;          /* by a lane in another thread */
-    int64_t step;                   /* of lanes in step */
-    int phase;
+    int phase;                      /* of the step at hand, when its panels are shared out */
     rnn_lane lanes[];
 } rnn_prepared;
 
@@ -153,18 +152,39 @@ static clstm_status settle_vectors(rnn_prepared *p, op_ctx *ctx) {
     return CLSTM_OK;
 }
 
-/* One lane for each direction, of all rows. */
+/* ---- who does what ----------------------------------------------------------------------------------------------------------------- */
+
+/* Multiply-adds of a step below which a thread's share does not pay for the meeting at its end, and rows of a lane from which the
+ * product of all gates' panels runs as well as one of twice the rows. */
+enum { WORTH_SHARING = 40000, LANE_ROWS = 12 };
+
+static int common_divisor(int a, int b) { return b ? common_divisor(b, a % b) : a; }
+
+/* Directions go to threads of their own; within a direction batch rows are shared out when they are many (no meeting until the
+ * end), else the panels of each step (a meeting for each step, but every core keeps its own part of R in its own cache). */
+static void share_out(rnn_job *j, int threads) {
+    int64_t d = j->spec->directions, macs = d * j->z.b * j->spec->gates * j->z.h * (j->z.h + (j->single ? j->z.i : 0));
+    j->n_lanes = (int)d;
+    j->parts = 1;
+    if (threads < 2 || j->trace || macs < WORTH_SHARING) return;
+    int64_t ways = threads / common_divisor(threads, (int)d);       /* of each direction */
+    int64_t least = j->fused ? LANE_ROWS : 1, panels = (j->padded + j->panel_units - 1) / j->panel_units;
+    j->together = true;
+    if (j->z.b >= ways * least) j->n_lanes = (int)(d * ways);
+    else if (j->fused) j->parts = (int)(ways < panels ? ways : panels);
+}
+
 static clstm_status settle_lanes(rnn_prepared *p, op_ctx *ctx) {
     rnn_job *j = &p->job;
-    size_t bytes;
+    int64_t ways = j->n_lanes / j->spec->directions;
     j->lanes = p->lanes;
-    j->n_lanes = j->spec->directions;
-    j->parts = 1;
-    if (!rnn_lane_bytes(j, j->z.b, &bytes)) return op_unsupported(ctx, "a batch of %lld is too large", (long long)j->z.b);
     for (int i = 0; i < j->n_lanes; i++) {
-        j->lanes[i] = (rnn_lane){.job = j, .d = i, .rows = j->z.b, .offset = ctx->scratch_bytes};
+        int64_t way = i / j->spec->directions, b0 = j->z.b * way / ways, rows = j->z.b * (way + 1) / ways - b0;
+        size_t bytes;
+        j->lanes[i] = (rnn_lane){.job = j, .d = i % j->spec->directions, .b0 = b0, .rows = rows, .offset = ctx->scratch_bytes};
+        if (!rnn_lane_bytes(j, rows, &bytes)) return op_unsupported(ctx, "a batch of %lld is too large", (long long)j->z.b);
+        if (j->together || i == j->n_lanes - 1) ctx->scratch_bytes += bytes;     /* one after another: all in the same place */
     }
-    ctx->scratch_bytes += bytes;
     return CLSTM_OK;
 }
 
@@ -183,9 +203,12 @@ clstm_status rnn_prepare(op_ctx *ctx) {
     job.cols = w.cols;
     job.padded = w.padded;
     job.single = job.fused && job.z.t == 1 && !job.split;
-    job.chunk = job.z.b >= CHUNK_ROWS || job.z.b == 0 ? 1 : CHUNK_ROWS / job.z.b;
+    job.panel_units = w.units;
+    share_out(&job, util_pool_threads(ctx->env->pool));
+    int64_t rows = job.z.b * s->directions / job.n_lanes;
+    job.chunk = rows >= CHUNK_ROWS || rows == 0 ? 1 : CHUNK_ROWS / rows;
     if (job.chunk > job.z.t) job.chunk = job.z.t;
-    size_t lanes = align64(sizeof(rnn_prepared) + (size_t)s->directions * sizeof(rnn_lane)), vectors = vector_bytes(&job, &w);
+    size_t lanes = align64(sizeof(rnn_prepared) + (size_t)job.n_lanes * sizeof(rnn_lane)), vectors = vector_bytes(&job, &w);
     rnn_prepared *p = op_prepared_alloc(ctx, lanes + vectors * (size_t)s->directions);
     if (!p) return util_no_memory(ctx->err);
     p->job = job;
@@ -242,14 +265,52 @@ static void bind(rnn_prepared *p, op_ctx *ctx) {
     j->yc = op_has_out(ctx, RNN_YC) ? op_out(ctx, RNN_YC)->data : NULL;
 }
 
+/* Tasks of the pool. */
+static void whole_lane(void *arg, int i) {
+    rnn_prepared *p = arg;
+    if (!rnn_lane_run(&p->job.lanes[i])) atomic_store_explicit(&p->cancelled, true, memory_order_relaxed);
+}
+
+static void part_of_step(void *arg, int i) {
+    rnn_prepared *p = arg;
+    rnn_job *j = &p->job;
+    rnn_lane_part(&j->lanes[i % j->n_lanes], p->phase, i / j->n_lanes, j->parts);
+}
+
+/* All lanes (the directions) go step by step, and the panels of each step are shared out. */
+static bool run_in_step(rnn_prepared *p, util_pool *pool) {
+    rnn_job *j = &p->job;
+    int phases = rnn_lane_phases(j);
+    for (int i = 0; i < j->n_lanes; i++) rnn_lane_begin(&j->lanes[i]);
+    for (int64_t s = 0; s < j->lanes[0].steps; s++) {
+        if (j->cancel && atomic_load_explicit(j->cancel, memory_order_relaxed)) return false;
+        for (int i = 0; i < j->n_lanes; i++) rnn_lane_open(&j->lanes[i], s);
+        for (p->phase = 0; p->phase < phases; p->phase++) util_pool_run(pool, j->n_lanes * j->parts, part_of_step, p);
+        for (int i = 0; i < j->n_lanes; i++) rnn_lane_close(&j->lanes[i]);
+    }
+    for (int i = 0; i < j->n_lanes; i++) rnn_lane_end(&j->lanes[i]);
+    return true;
+}
+
+static bool run_lanes(rnn_prepared *p, util_pool *pool) {
+    rnn_job *j = &p->job;
+    if (j->parts > 1) return run_in_step(p, pool);
+    if (j->together) {
+        atomic_store_explicit(&p->cancelled, false, memory_order_relaxed);
+        util_pool_run(pool, j->n_lanes, whole_lane, p);
+        return !atomic_load_explicit(&p->cancelled, memory_order_relaxed);
+    }
+    for (int i = 0; i < j->n_lanes; i++)
+        if (!rnn_lane_run(&j->lanes[i])) return false;
+    return true;
+}
+
 clstm_status rnn_run(op_ctx *ctx) {
     rnn_prepared *p = ctx->prepared;
     rnn_job *j = &p->job;
-    bool done = true;
     j->lens = op_has_in(ctx, RNN_LENS) ? op_in(ctx, RNN_LENS)->data : NULL;
     UTIL_TRY(check_lens(j, ctx));
     if (j->z.t == 0 || j->z.b == 0) { run_still(j, ctx); return CLSTM_OK; }
     bind(p, ctx);
-    for (int i = 0; i < j->n_lanes && done; i++) done = rnn_lane_run(&j->lanes[i]);
-    return done ? CLSTM_OK : util_fail(ctx->err, CLSTM_CANCELLED, "cancelled");
+    return run_lanes(p, ctx->env->pool) ? CLSTM_OK : util_fail(ctx->err, CLSTM_CANCELLED, "cancelled");
 }
