@@ -37,7 +37,7 @@ static double value(rnn_function f, double a, double b, double x) {
     case RNN_AFFINE: return a * x + b;
     case RNN_RELU: return x < 0 ? 0 : x;
     case RNN_LEAKY_RELU: return x < 0 ? a * x : x;
-    case RNN_THRESHOLDED_RELU: return x <= a ? 0 : x;
+    case RNN_THRESHOLDED_RELU: return x < a ? 0 : x;        /* at the threshold x, as the recurrent operators have it */
     case RNN_TANH: return tanh(x);
     case RNN_SIGMOID: return 1 / (1 + exp(-x));
     case RNN_HARD_SIGMOID: { double y = a * x + b; return y < 0 ? 0 : y > 1 ? 1 : y; }

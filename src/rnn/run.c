@@ -236,7 +236,7 @@ static void run_still(const rnn_job *j, op_ctx *ctx) {
         size_t bytes;
         int in = k == RNN_YH ? RNN_H0 : RNN_C0;
         if (!op_has_out(ctx, k) || !tensor_bytes(op_out(ctx, k), &bytes) || !bytes) continue;
-        if (op_has_in(ctx, in) && !j->zero_unstarted) memcpy(op_out(ctx, k)->data, op_in(ctx, in)->data, bytes);
+        if (op_has_in(ctx, in) && !(j->zero_unstarted && j->lens)) memcpy(op_out(ctx, k)->data, op_in(ctx, in)->data, bytes);
         else memset(op_out(ctx, k)->data, 0, bytes);
     }
 }
