@@ -1,0 +1,42 @@
+/* ops/pointwise: running a loop over one to three inputs that broadcast. The shapes are worked out once in prepare: dimensions
+ * that all inputs walk alike are joined, and a loop only ever sees contiguous inputs or inputs that stand still. */
+#ifndef OPS_POINTWISE_H
+#define OPS_POINTWISE_H
+
+#include "ops/common.h"
+
+/* y[0..n) from in[]; bit i of `still`: input i is one element for all of them. y may lie exactly on an input that does not stand
+ * still. `arg` is the operator's own. */
+typedef void op_loop(const void *const *in, void *y, int64_t n, unsigned still, const void *arg);
+
+/* A loop for each type; float16 and bfloat16 go through f32. Integers without difference in sign give only the unsigned ones. */
+typedef struct op_loops { op_loop *f32, *f64, *i8, *i16, *i32, *i64, *u8, *u16, *u32, *u64, *boolean; } op_loops;
+
+typedef struct op_pointwise {
+    op_loop *loop;
+    const void *arg;
+    double param[4];                /* room for arg */
+    clstm_type half;                /* float16 or bfloat16: converted by chunks around an f32 loop */
+    bool half_out;                  /* the output is of that type too */
+    int n_in, nd;
+    unsigned still;
+    int64_t inner, count[CLSTM_MAX_RANK];
+    ptrdiff_t step[CLSTM_MAX_RANK][3];      /* bytes to the next row, and back at the end of a dimension */
+    size_t size[3], out_size;
+    int extra;                      /* the operator's own */
+} op_pointwise;
+
+/* The loop for elements of `type`, NULL when there is none. *half as in op_pointwise. */
+op_loop *op_pick_loop(const op_loops *loops, clstm_type type, clstm_type *half);
+/* infer: the broadcast of inputs first..first+n-1, of `type`. Honours axis and broadcast of opsets before 7. */
+clstm_status op_infer_broadcast(op_ctx *ctx, int first, int n, clstm_type type);
+/* Lays out the walk of `n` shapes over `out`. */
+void op_pointwise_layout(op_pointwise *p, int n, const clstm_tensor *const *in, const clstm_tensor *out);
+/* prepare: allocates ctx->prepared and fills it for inputs 0..n-1 and the type of input `typed`. NULL: *status says why. */
+op_pointwise *op_pointwise_prepare(op_ctx *ctx, int n, int typed, const op_loops *loops, clstm_status *status);
+/* Runs on explicit memory. */
+void op_pointwise_apply(const op_pointwise *p, const void *const *in, void *out);
+/* run: ctx->prepared is an op_pointwise. */
+clstm_status op_pointwise_run(op_ctx *ctx);
+
+#endif
