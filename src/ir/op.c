@@ -188,10 +188,12 @@ static clstm_status check_arity(const ir_node *n, clstm_error *err) {
                          n->n_in < in.min ? in.min : in.max);
     if (out.max >= 0 && n->n_out > out.max)
         return util_fail(err, CLSTM_BAD_MODEL, "has %d outputs, expected at most %d", n->n_out, out.max);
-    int i = 0;
-    for (const char *s = n->op->inputs; i < n->n_in && (s = next_param(s, &p)); i++)
+    const char *s = next_param(n->op->inputs, &p);
+    for (int i = 0; s && i < n->n_in; i++) {
         if ((p.mark == 0 || p.mark == '+') && !n->inputs[i])
             return util_fail(err, CLSTM_BAD_MODEL, "required input %.*s is missing", p.name_len, p.name);
+        if (p.mark != '*' && p.mark != '+') s = next_param(s, &p);
+    }
     return CLSTM_OK;
 }
 

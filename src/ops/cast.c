@@ -13,7 +13,7 @@ typedef union chunk { double f[CHUNK]; int64_t i[CHUNK]; uint64_t u[CHUNK]; } ch
 static wide wide_of(clstm_type t) { return type_is_float(t) ? WIDE_F64 : t == CLSTM_UINT64 ? WIDE_U64 : WIDE_I64; }
 
 #define LOAD(CASE, T, FIELD, WIDE_T, EXPR) \
-    case CASE: { const T *x = from; for (int64_t k = 0; k < n; k++) w->FIELD[k] = (WIDE_T)(EXPR); break; }
+    case CASE: { const T *x = from; for (int64_t k = 0; k < n; k++) { w->FIELD[k] = (WIDE_T)(EXPR); } break; }
 static void load(clstm_type type, const void *from, chunk *w, int64_t n) {
     switch (type) {
     LOAD(CLSTM_FLOAT, float, f, double, x[k])
@@ -34,7 +34,7 @@ static void load(clstm_type type, const void *from, chunk *w, int64_t n) {
 }
 
 #define STORE(CASE, T, EXPR) \
-    case CASE: { T *y = to; for (int64_t k = 0; k < n; k++) y[k] = (T)(EXPR); break; }
+    case CASE: { T *y = to; for (int64_t k = 0; k < n; k++) { y[k] = (T)(EXPR); } break; }
 /* low and high are exact in double and just inside the type's range */
 #define SATURATE(v, low, high) ((v) != (v) ? 0 : (v) <= (low) ? (low) : (v) >= (high) ? (high) : (v))
 static void store_f64(clstm_type type, const chunk *w, void *to, int64_t n) {

@@ -96,10 +96,10 @@ static clstm_status infer_Range(op_ctx *c) {
 
 #define FILL_INT(CASE, T) \
     case CASE: { T *y = out->data; const uint64_t a = (uint64_t)*(const T *)op_in(c, 0)->data, d = (uint64_t)*(const T *)op_in(c, 2)->data; \
-        for (int64_t i = 0; i < n; i++) y[i] = (T)(a + (uint64_t)i * d); break; }
+        for (int64_t i = 0; i < n; i++) { y[i] = (T)(a + (uint64_t)i * d); } break; }
 #define FILL_REAL(CASE, T) \
     case CASE: { T *y = out->data; const T a = *(const T *)op_in(c, 0)->data, d = *(const T *)op_in(c, 2)->data; \
-        for (int64_t i = 0; i < n; i++) y[i] = a + (T)i * d; break; }
+        for (int64_t i = 0; i < n; i++) { y[i] = a + (T)i * d; } break; }
 static clstm_status run_Range(op_ctx *c) {
     clstm_tensor *out = op_out(c, 0);
     int64_t n = clstm_tensor_count(out);

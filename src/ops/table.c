@@ -8,7 +8,9 @@
 #include <string.h>
 
 static const op_desc *const families[] = {
-    ops_unary_math,
+    ops_unary_math, ops_unary_arith, ops_cast, ops_binary, ops_compare, ops_variadic, ops_select,
+    ops_shape, ops_transpose, ops_concat, ops_slice, ops_repeat, ops_create, ops_gather,
+    ops_softmax, ops_matmul, ops_layer_norm,
 };
 
 enum { MOST_ROWS = 640 };

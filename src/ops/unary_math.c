@@ -3,6 +3,8 @@
 #include "ops/families.h"
 #include "ops/pointwise.h"
 
+#include "kernels/kernels.h"
+
 #include <math.h>
 
 /* y = an expression of x; a is the operator's parameters. */
@@ -13,12 +15,20 @@
         OP_IVDEP for (int64_t i = 0; i < n; i++) { const T x = px[i]; y[i] = (T)(EXPR); } \
     }
 
-/* The two instances of one formula: F(f, ...) puts the suffix of the C function; V is a parameter in the element's type. */
+/* The two instances of one formula. */
 #define MATH(Op, EXPR32, EXPR64) \
     LOOP(Op##_f32, float, EXPR32) \
     LOOP(Op##_f64, double, EXPR64) \
     static const op_loops loops_##Op = {.f32 = Op##_f32, .f64 = Op##_f64};
-#define FUNCTION(Op, f) MATH(Op, f##f(x), f(x))
+#define FUNCTION(Op, name) MATH(Op, name##f(x), name(x))
+/* In float the kernels' vector function. */
+#define KERNEL(Op, name, EXPR64) \
+    static void Op##_f32(const void *const *in, void *out, int64_t n, unsigned still, const void *arg) { \
+        (void)still; (void)arg; \
+        kernel_table_get()->name(in[0], out, n); \
+    } \
+    LOOP(Op##_f64, double, EXPR64) \
+    static const op_loops loops_##Op = {.f32 = Op##_f32, .f64 = Op##_f64};
 
 static clstm_status prepare(op_ctx *c, const op_loops *loops, const char *a, const char *b) {
     clstm_status s;
@@ -32,10 +42,10 @@ static clstm_status prepare(op_ctx *c, const op_loops *loops, const char *a, con
 #define WITH(Op, a, b) static clstm_status prepare_##Op(op_ctx *c) { return prepare(c, &loops_##Op, a, b); }
 
 FUNCTION(Sqrt, sqrt) PLAIN(Sqrt)
-FUNCTION(Exp, exp) PLAIN(Exp)
-FUNCTION(Log, log) PLAIN(Log)
-FUNCTION(Erf, erf) PLAIN(Erf)
-FUNCTION(Tanh, tanh) PLAIN(Tanh)
+KERNEL(Exp, exp, exp(x)) PLAIN(Exp)
+KERNEL(Log, log, log(x)) PLAIN(Log)
+KERNEL(Erf, erf, erf(x)) PLAIN(Erf)
+KERNEL(Tanh, tanh, tanh(x)) PLAIN(Tanh)
 FUNCTION(Sin, sin) PLAIN(Sin)
 FUNCTION(Cos, cos) PLAIN(Cos)
 FUNCTION(Tan, tan) PLAIN(Tan)
@@ -61,7 +71,7 @@ static inline double gelu_tanh64(double x) { return x * sigmoid64(1.595769121605
 /* x times something that vanishes: at the far end the limit is 0, not infinity times 0 */
 static inline double ends(double x, double y) { return x == -INFINITY ? -0.0 : y; }
 
-MATH(Sigmoid, sigmoid64((double)x), sigmoid64(x)) PLAIN(Sigmoid)
+KERNEL(Sigmoid, sigmoid, sigmoid64(x)) PLAIN(Sigmoid)
 MATH(Softplus, softplus64((double)x), softplus64(x)) PLAIN(Softplus)
 MATH(Mish, ends((double)x, (double)x * tanh(softplus64((double)x))), ends(x, x * tanh(softplus64(x)))) PLAIN(Mish)
 MATH(Swish, ends(a[0] * (double)x, (double)x * sigmoid64(a[0] * (double)x)), ends(a[0] * x, x * sigmoid64(a[0] * x))) WITH(Swish, "alpha", NULL)
@@ -85,9 +95,9 @@ static clstm_status prepare_Gelu(op_ctx *c) {
 }
 static clstm_status check_Gelu(ir_node *n, clstm_error *err) { return op_check_word(n, "approximate", "none tanh", err); }
 
-#define FLOAT_ROW(Op, since, until, attributes) \
-    {.name = #Op, .since = since, .until = until, .inputs = "X:T", .outputs = "Y:T", .types = "T=float*", .attrs = attributes, \
-     .infer = op_infer_same, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 1, .domain = ""}
+#define FLOAT_ROW(Op, first, last, attributes) \
+    {.domain = "", .name = #Op, .since = first, .until = last, .inputs = "X:T", .outputs = "Y:T", .types = "T=float*", .attrs = attributes, \
+     .infer = op_infer_same, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 1}
 /* Since opset 1, where the hint was. */
 #define OLD_ROW(Op, attributes) FLOAT_ROW(Op, 1, 5, OP_HINT " " attributes), FLOAT_ROW(Op, 6, 0, attributes)
 
