@@ -4,7 +4,7 @@
 
 #include "ir/op.h"
 
-extern const op_desc ops_unary_math[], ops_unary_arith[], ops_cast[], ops_binary[], ops_compare[], ops_variadic[], ops_select[];
+extern const op_desc ops_unary_math[], ops_unary_arith[], ops_cast[], ops_binary[], ops_relation[], ops_variadic[], ops_select[];
 extern const op_desc ops_shape[], ops_transpose[], ops_concat[], ops_slice[], ops_repeat[], ops_pad[], ops_create[];
 extern const op_desc ops_gather[], ops_scatter[], ops_rearrange[], ops_pick[];
 extern const op_desc ops_reduce[], ops_arg[], ops_scan_sum[], ops_softmax[];

@@ -2,13 +2,14 @@
 #include "ops/table.h"
 
 #include "ops/families.h"
+#include "rnn/rnn.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const op_desc *const families[] = {
-    ops_unary_math, ops_unary_arith, ops_cast, ops_binary, ops_compare, ops_variadic, ops_select,
+    ops_unary_math, ops_unary_arith, ops_cast, ops_binary, ops_relation, ops_variadic, ops_select,
     ops_shape, ops_transpose, ops_concat, ops_slice, ops_repeat, ops_create, ops_gather,
     ops_softmax, ops_matmul, ops_layer_norm,
 };
@@ -29,9 +30,12 @@ static int compare_rows(const void *a, const void *b) {
     return c ? c : (x->since > y->since) - (x->since < y->since);
 }
 
+static void add_row(const op_desc *row) { if (n_sorted < MOST_ROWS) sorted[n_sorted++] = row; }
+
 static void sort_once(void) {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
-        for (const op_desc *row = families[f]; row->domain && n_sorted < MOST_ROWS; row++) sorted[n_sorted++] = row;
+        for (const op_desc *row = families[f]; row->domain; row++) add_row(row);
+    for (size_t i = 0; i < rnn_op_count; i++) add_row(&rnn_ops[i]);
     qsort(sorted, n_sorted, sizeof *sorted, compare_rows);
 }
 

@@ -1,4 +1,4 @@
-/* ops/compare: comparisons, logic and bits of two inputs with broadcasting. */
+/* ops/relation: comparisons, logic and bits of two inputs with broadcasting. */
 #include "ops/families.h"
 #include "ops/loops2.h"
 
@@ -64,7 +64,7 @@ static clstm_status prepare_BitShift(op_ctx *c) {
     {.domain = "", .name = #Op, .since = 18, .inputs = "A:T B:T", .outputs = "C:T", .types = "T=int*", .attrs = "", \
      .infer = infer_same, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 3}
 
-const op_desc ops_compare[] = {
+const op_desc ops_relation[] = {
     OLD_ROWS(Equal, "T=all"), OLD_ROWS(Less, "T=num*"), OLD_ROWS(Greater, "T=num*"),
     OLD_ROWS(And, "T=bool"), OLD_ROWS(Or, "T=bool"), OLD_ROWS(Xor, "T=bool"),
     ROW(LessOrEqual, 12, 0, "T=num* T1=bool", "", infer_bool), ROW(GreaterOrEqual, 12, 0, "T=num* T1=bool", "", infer_bool),
