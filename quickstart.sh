@@ -83,7 +83,7 @@ install_deps() {
 }
 
 compile() {
-    [ -x configure ] && [ ! configure.ac -nt configure ] || ./autogen.sh >&2
+    [ -x configure ] || ./autogen.sh >&2
     mkdir -p "$build"
     cd "$build"
     [ -e config.status ] || "$here/configure" >&2

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shared by the test scripts (POSIX sh): counting cases and the closing line.
 # A script sources it, calls pass/fail/skip a case, and ends with `finish`.
 : "${CLSTM_SRCDIR:=$(cd "$(dirname "$0")/.." && pwd)}"
