@@ -29,7 +29,8 @@ static clstm_status run_dynamic(plan_step_s *s) {
         slot_at(c->out[i])->owned = true;
     }
     clstm_status status = op_infer(c);
-    if (status != CLSTM_OK)     /* op_infer has named the node already; run_block must not do so twice */
+    if (status == OP_DEFER && op->flags & OP_ALLOCATES) status = CLSTM_OK;
+    if (status != CLSTM_OK)     /* op_infer has named the node already */
         return status == OP_DEFER ? util_fail(c->err, CLSTM_INTERNAL, "an operator asks for data that it has") : status;
     char text[256];
     for (int i = 0; i < c->n_out && op->flags & OP_ALLOCATES; i++)

@@ -7,6 +7,7 @@ typedef struct pass {
 } pass;
 
 static const pass passes[] = {
+    {"simplify", plan_simplify},
     {NULL, NULL},
 };
 

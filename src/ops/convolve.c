@@ -1,0 +1,142 @@
+/* ops/convolve: gathering columns and multiplying. */
+#include "ops/convolve.h"
+
+#include <string.h>
+
+enum { TILE_BYTES = 256 << 10 };    /* of gathered columns: they stay in the second-level cache */
+
+static size_t element(const convolve *c) { return clstm_type_size(c->type); }
+static kernel_store store(const convolve *c) { return c->type == CLSTM_DOUBLE ? KERNEL_STORE_F64 : KERNEL_STORE_F32; }
+
+void convolve_layout(const convolve *c, kernel_layout *layout) { kernel_table_get()->layout_plain(layout, store(c), c->k, c->outputs); }
+
+void convolve_plan(convolve *c, bool may_pack) {
+    const kernel_table *t = kernel_table_get();
+    kernel_layout l;
+    c->k = c->channels * c->taps;
+    c->positions = c->out[0] * c->out[1] * c->out[2];
+    t->layout_plain(&l, store(c), 1, 1);
+    int64_t lanes = l.padded > 0 ? l.padded : 1;    /* one vector */
+    int64_t across = (c->positions + lanes - 1) / lanes * c->outputs, down = (c->outputs + lanes - 1) / lanes * c->positions;
+    c->rows = may_pack && down < across && c->positions <= 64;
+    if (c->rows) {
+        c->tile = c->positions ? c->positions : 1;
+        c->scratch = (size_t)c->tile * (size_t)(c->k + c->outputs) * element(c) + 128;
+        return;
+    }
+    t->layout_plain(&l, store(c), c->k, INT32_MAX);
+    int64_t whole = l.width, panels = (int64_t)TILE_BYTES / (int64_t)element(c) / (c->k ? c->k : 1) / whole;
+    c->tile = (panels < 1 ? 1 : panels) * whole;
+    t->layout_plain(&l, store(c), c->k, c->tile < c->positions ? c->tile : c->positions);
+    c->scratch = l.bytes + 64;
+}
+
+/* Input positions o*step + offset for o in [from, from+n): the part [lo, hi) that lies inside `size`. */
+static void inside(int64_t step, int64_t offset, int64_t size, int64_t from, int64_t n, int64_t *lo, int64_t *hi) {
+    int64_t first = from * step + offset;
+    *lo = first >= 0 ? 0 : (-first + step - 1) / step;
+    *hi = first >= size ? 0 : (size - 1 - first) / step + 1;
+    if (*lo > n) *lo = n;
+    if (*hi > n) *hi = n;
+    if (*hi < *lo) *hi = *lo;
+}
+
+#define COPY_RUN(T, name) \
+static void name(T *to, const T *from, int64_t first, int64_t step, int64_t lo, int64_t hi, int64_t n) { \
+    for (int64_t i = 0; i < lo; i++) to[i] = 0; \
+    if (step == 1 && hi > lo) memcpy(to + lo, from + first + lo, (size_t)(hi - lo) * sizeof(T)); \
+    else for (int64_t i = lo; i < hi; i++) to[i] = from[first + i * step]; \
+    for (int64_t i = hi; i < n; i++) to[i] = 0; \
+}
+COPY_RUN(float, copy_f32)
+COPY_RUN(double, copy_f64)
+
+/* n values of channel plane x as tap t sees them, from output position p on; positions run on over rows. */
+static void gather(const convolve *c, const unsigned char *x, const convolve_tap *t, int64_t p, int64_t n, unsigned char *to) {
+    size_t e = element(c);
+    int64_t row = p / c->out[2], o2 = p % c->out[2];
+    while (n > 0) {
+        int64_t run = c->out[2] - o2 < n ? c->out[2] - o2 : n, lo, hi;
+        int64_t i0 = row / c->out[1] * c->step[0] + t->offset[0], i1 = row % c->out[1] * c->step[1] + t->offset[1];
+        if (i0 < 0 || i0 >= c->in[0] || i1 < 0 || i1 >= c->in[1]) memset(to, 0, (size_t)run * e);
+        else {
+            const unsigned char *line = x + (size_t)((i0 * c->in[1] + i1) * c->in[2]) * e;
+            inside(c->step[2], t->offset[2], c->in[2], o2, run, &lo, &hi);
+            int64_t first = o2 * c->step[2] + t->offset[2];
+            if (e == 4) copy_f32((float *)(void *)to, (const float *)(const void *)line, first, c->step[2], lo, hi, run);
+            else copy_f64((double *)(void *)to, (const double *)(const void *)line, first, c->step[2], lo, hi, run);
+        }
+        to += (size_t)run * e;
+        n -= run;
+        o2 = 0;
+        row++;
+    }
+}
+
+static void multiply(const convolve *c, const kernel_gemm *g) {
+    const kernel_table *t = kernel_table_get();
+    if (c->type == CLSTM_DOUBLE) t->gemm_f64(g);
+    else t->gemm_f32(g);
+}
+
+static void *aligned(void *p) { return (void *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
+
+/* Positions along the vectors. */
+static void run_columns(const convolve *c, const unsigned char *x, const void *w, const void *bias, unsigned char *y, int64_t y_stride, void *scratch, int64_t p, int64_t n) {
+    size_t e = element(c);
+    kernel_packed cols = {.data = aligned(scratch)};
+    kernel_table_get()->layout_plain(&cols.layout, store(c), c->k, n);
+    const kernel_layout *l = &cols.layout;
+    int64_t plane = c->in[0] * c->in[1] * c->in[2];
+    for (int64_t panel = 0; panel < l->panels; panel++) {
+        int64_t width = panel + 1 == l->panels ? l->last_width : l->width, at = panel * l->units;
+        int64_t valid = n - at < width ? n - at : width;
+        unsigned char *to = (unsigned char *)aligned(scratch) + (size_t)(panel * l->width * c->k) * e;
+        for (int64_t ch = 0; ch < c->channels; ch++)
+            for (int64_t t = 0; t < c->taps; t++, to += (size_t)width * e) {
+                gather(c, x + (size_t)(ch * plane) * e, &c->tap[t], p + at, valid, to);
+                if (valid < width) memset(to + (size_t)valid * e, 0, (size_t)(width - valid) * e);
+            }
+    }
+    kernel_gemm g = {.b = &cols, .m = c->outputs, .a = w, .lda = c->k, .c = y + (size_t)p * e, .ldc = y_stride,
+                     .start = bias ? KERNEL_INIT_COL : KERNEL_INIT_ZERO, .init = bias, .p0 = 0, .p1 = l->panels};
+    multiply(c, &g);
+}
+
+/* Output channels along the vectors; the result is turned over at the end. */
+static void run_rows(const convolve *c, const unsigned char *x, const void *bias, unsigned char *y, int64_t y_stride, void *scratch) {
+    size_t e = element(c);
+    int64_t plane = c->in[0] * c->in[1] * c->in[2], n = c->positions;
+    unsigned char *rows = aligned(scratch), *made = rows + (size_t)(n * c->k) * e;
+    for (int64_t p = 0; p < n; p++) {
+        int64_t o0 = p / (c->out[1] * c->out[2]), o1 = p / c->out[2] % c->out[1], o2 = p % c->out[2];
+        unsigned char *to = rows + (size_t)(p * c->k) * e;
+        for (int64_t t = 0; t < c->taps; t++) {
+            int64_t i0 = o0 * c->step[0] + c->tap[t].offset[0], i1 = o1 * c->step[1] + c->tap[t].offset[1], i2 = o2 * c->step[2] + c->tap[t].offset[2];
+            bool in = i0 >= 0 && i0 < c->in[0] && i1 >= 0 && i1 < c->in[1] && i2 >= 0 && i2 < c->in[2];
+            int64_t at = in ? (i0 * c->in[1] + i1) * c->in[2] + i2 : 0;
+            if (e == 4) for (int64_t ch = 0; ch < c->channels; ch++) ((float *)(void *)to)[ch * c->taps + t] = in ? ((const float *)(const void *)x)[ch * plane + at] : 0;
+            else for (int64_t ch = 0; ch < c->channels; ch++) ((double *)(void *)to)[ch * c->taps + t] = in ? ((const double *)(const void *)x)[ch * plane + at] : 0;
+        }
+    }
+    bool straight = n == 1 && y_stride == 1;
+    kernel_gemm g = {.b = &c->packed, .m = n, .a = rows, .lda = c->k, .c = straight ? y : made, .ldc = c->outputs,
+                     .start = bias ? KERNEL_INIT_ROW : KERNEL_INIT_ZERO, .init = bias, .p0 = 0, .p1 = c->packed.layout.panels};
+    multiply(c, &g);
+    if (straight) return;
+    for (int64_t o = 0; o < c->outputs; o++)
+        for (int64_t p = 0; p < n; p++)
+            if (e == 4) ((float *)(void *)y)[o * y_stride + p] = ((float *)(void *)made)[p * c->outputs + o];
+            else ((double *)(void *)y)[o * y_stride + p] = ((double *)(void *)made)[p * c->outputs + o];
+}
+
+void convolve_run(const convolve *c, const void *x, const void *w, const void *bias, void *y, int64_t y_stride, void *scratch, int64_t t0, int64_t t1) {
+    if (c->rows) {
+        if (t0 < t1) run_rows(c, x, bias, y, y_stride, scratch);
+        return;
+    }
+    for (int64_t t = t0; t < t1; t++) {
+        int64_t p = t * c->tile, n = c->positions - p < c->tile ? c->positions - p : c->tile;
+        run_columns(c, x, w, bias, y, y_stride, scratch, p, n);
+    }
+}
