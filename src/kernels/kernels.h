@@ -175,9 +175,9 @@ typedef struct kernel_table {
     /* h = tanh(x + h.R) or relu */
     void (*step_rnn)(const kernel_step *s);
 
-    /* Gate forms: at most 4e-7 absolute error; NaN gives NaN, infinities their limits.  The bits of the fused steps' gates. */
+    /* Gate forms: at most 1.2e-7 absolute error; NaN gives NaN, infinities their limits.  The bits of the fused steps' gates. */
     kernel_map_f32 *gate_sigmoid, *gate_tanh;
-    /* Operator forms: within 4 ULP over the whole float range (subnormal results may flush when the caller's mode does). */
+    /* Operator forms: within 3 ULP over the whole float range (doc/kernels.md; subnormal results may flush when the caller's mode does). */
     kernel_map_f32 *exp, *log, *tanh, *sigmoid, *erf;
     /* y = softmax of one row of n; -inf everywhere gives NaN as the definition does */
     kernel_map_f32 *softmax;

@@ -28,24 +28,40 @@ MAP(map_gate_sigmoid, vf_gate_sigmoid_unbounded)
 MAP(map_gate_tanh, vf_gate_tanh_unbounded)
 #undef MAP
 
-/* Lanes are folded in order, so the sum depends on n alone. */
+/* x with the lanes from n on replaced by `pad` */
+INLINE vf vf_pad(vf x, int n, float pad)
+{
+    float lane[VL];
+    vf_store(lane, x);
+    for (int i = n; i < VL; i++)
+        lane[i] = pad;
+    return vf_load(lane);
+}
+
+/* e^(x - top) of the vector at i; lanes beyond n are 0 */
+INLINE vf ISA(softmax_part)(const float *x, int64_t i, int64_t n, float top)
+{
+    if (i + VL <= n)
+        return vf_exp(vf_load(x + i) - vf_set(top));
+    int left = (int)(n - i);
+    return vf_pad(vf_exp(vf_load_part(x + i, left) - vf_set(top)), left, 0.0f);
+}
+
+/* Lanes are folded in order, so the sum depends on n and the values alone. A NaN stays out of the maximum and spoils the sum. */
 static void ISA(map_softmax)(const float *x, float *y, int64_t n)
 {
-    float top = -__builtin_inff();
-    for (int64_t i = 0; i < n; i++)
-        top = x[i] > top ? x[i] : top;
-    vf sum = vf_set(0.0f);
+    float lane[VL], top = -__builtin_inff(), total = 0.0f;
+    vf tops = vf_set(top), sum = vf_set(0.0f);
+    for (int64_t i = 0; i < n; i += VL)
+        tops = vf_max(i + VL <= n ? vf_load(x + i) : vf_pad(vf_load_part(x + i, (int)(n - i)), (int)(n - i), top), tops);
+    vf_store(lane, tops);
+    for (int j = 0; j < VL; j++)
+        top = lane[j] > top ? lane[j] : top;
     for (int64_t i = 0; i < n; i += VL) {
-        int left = n - i < VL ? (int)(n - i) : VL;
-        float lane[VL];
-        vf_store(lane, vf_exp(vf_load_part_or_whole(x + i, left) - vf_set(top)));
-        for (int j = left; j < VL; j++)
-            lane[j] = 0.0f;
-        vf e = vf_load(lane);
+        vf e = ISA(softmax_part)(x, i, n, top);
         sum += e;
-        vf_store_part_or_whole(y + i, e, left);
+        vf_store_part_or_whole(y + i, e, n - i < VL ? (int)(n - i) : VL);
     }
-    float total = 0.0f, lane[VL];
     vf_store(lane, sum);
     for (int j = 0; j < VL; j++)
         total += lane[j];

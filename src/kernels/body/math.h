@@ -1,6 +1,6 @@
 /*
  * Vector exp, log, tanh, sigmoid and erf: within 4 ULP over the whole float range, NaN and infinities as the definitions say;
- * and the shorter gate forms of sigmoid and tanh, within 1.5e-7 absolute.  Exponential forms cost the gates no more than
+ * and the shorter gate forms of sigmoid and tanh, within 1.2e-7 absolute.  Exponential forms cost the gates no more than
  * rational ones and are more accurate.
  * Polynomials are minimax fits (Lawson's iteration in 40 digits) of the expressions beside them.
  */
