@@ -6,7 +6,7 @@
 static const struct { const char *name; int64_t value; const char *help; } table[CLSTM_LIMIT_COUNT] = {
     [CLSTM_LIMIT_FILE_BYTES] = {"file-bytes", (int64_t)4 << 30, "size of the model file, and of each external data file"},
     [CLSTM_LIMIT_MESSAGE_DEPTH] = {"message-depth", 100, "nesting of messages in the file"},
-    [CLSTM_LIMIT_MESSAGES] = {"messages", 4000000, "messages in the file"},
+    [CLSTM_LIMIT_MESSAGES] = {"messages", 1000000, "messages in the file, texts of lists included"},
     [CLSTM_LIMIT_NODES] = {"nodes", 200000, "nodes, bodies and inlined functions included"},
     [CLSTM_LIMIT_TENSORS] = {"tensors", 200000, "tensors stored in the file"},
     [CLSTM_LIMIT_RANK] = {"rank", CLSTM_MAX_RANK, "dimensions of a tensor"},

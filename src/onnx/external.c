@@ -20,6 +20,8 @@
 #include <linux/openat2.h>
 #endif
 
+enum { MOST_FILES = 4096 };
+
 typedef struct mapped { char *location; util_file file; } mapped;
 
 struct onnx_external {
@@ -100,7 +102,7 @@ static int walk_beneath(int root, char *path) {
 }
 
 static int open_beneath(int root, const char *path) {
-#if defined(HAVE_LINUX_OPENAT2_H) && defined(SYS_openat2)
+#if defined(HAVE_LINUX_OPENAT2_H) && defined(SYS_openat2) && !defined(CLSTM_NO_OPENAT2)
     struct open_how how = {.flags = (unsigned)FILE_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd >= 0 || (errno != ENOSYS && errno != EPERM && errno != EINVAL && errno != EAGAIN)) return (int)fd;
@@ -194,6 +196,7 @@ static clstm_status find_file(onnx_external *x, const char *location, const util
     /* A model has one file, or a few in order of use: look at the last first. */
     for (size_t i = x->n; i-- > 0;)
         if (!strcmp(x->files[i].location, location)) { *out = &x->files[i].file; return CLSTM_OK; }
+    if (x->n == MOST_FILES) return util_fail(err, CLSTM_UNSUPPORTED, "external data in more than %d files", MOST_FILES);
     if (!util_grow((void **)&x->files, &x->capacity, x->n + 1, sizeof *x->files)) return util_no_memory(err);
     mapped m = {util_strdup(location), {NULL, 0}};
     if (!m.location) return util_no_memory(err);

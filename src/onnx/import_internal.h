@@ -66,7 +66,7 @@ typedef struct importer {
     onnx_names functions;                   /* key → Onnx__FunctionProto */
     onnx_external *external;
     ir_const **shared;                      /* by tensor index: constants of functions' bodies, shared by their calls */
-    int64_t n_nodes, inlined_bytes;
+    int64_t n_nodes, inlined_bytes, sparse_elements;
     clstm_error *err;
 } importer;
 

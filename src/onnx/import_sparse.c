@@ -39,6 +39,9 @@ static clstm_status expand(importer *im, const Onnx__SparseTensorProto *sp, cons
     bool flat = indices->rank == 1, rows = indices->rank == 2 && indices->dims[1] == t.rank;
     if (values->rank != 1 || indices->type != CLSTM_INT64 || (!flat && !rows) || indices->dims[0] != values->dims[0])
         return util_fail(im->err, CLSTM_BAD_MODEL, "values must have shape [N] and indices be int64 of shape [N] or [N,%d]", t.rank);
+    /* A few bytes of the file become a whole tensor: what they become together counts. */
+    if (!util_add(im->sparse_elements, count, &im->sparse_elements) || im->sparse_elements > im->limit[CLSTM_LIMIT_ELEMENTS])
+        return util_fail(im->err, CLSTM_LIMIT, "sparse tensors expand to more than %lld elements (limit elements)", (long long)im->limit[CLSTM_LIMIT_ELEMENTS]);
     ir_const *c;
     UTIL_TRY(ir_const_new(&t, &c, im->err));
     if (tensor_bytes(&t, &bytes) && bytes) memset(c->tensor.data, 0, bytes);
