@@ -1,6 +1,5 @@
 /* ops/control: If, Loop and Scan. Bodies are run by the plan (op_env.body_run); here are the rules of what flows in and out.
  * https://github.com/onnx/onnx/blob/main/docs/Operators.md : If, Loop, Scan */
-#define _POSIX_C_SOURCE 200809L
 #include "ops/common.h"
 
 #include <stdlib.h>
