@@ -139,7 +139,7 @@ int main(int argc, char **argv) {
     settings s = {.rule = COMPARE_DEFAULT, .seconds = 120};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     s.jobs = processors < 1 ? 1 : processors > 64 ? 64 : (int)processors;
-    tool_init(&s.t, "clstm-check", "PATH... [options]", help);
+    tool_init(&s.t, argv, "clstm-check", "PATH... [options]", help);
     int code = -1;
     for (int option; code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) code = set_option(&s, option, optarg);
     if (code < 0 && optind == argc) code = tool_usage(&s.t, "which PATH?");

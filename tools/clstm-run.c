@@ -4,6 +4,7 @@
 #include "inputs.h"
 #include "run_output.h"
 #include "run_plot.h"
+#include "run_profile.h"
 #include "run_show.h"
 
 #include "io/value.h"
@@ -27,14 +28,16 @@ static const char help[] =
     "      --expect [NAME=]FILE  print the output beside these values, and the errors\n"
     "      --plot FILE.svg       draw the outputs, and what was expected, over time\n"
     "      --after NAME[=N]      in the picture, draw the last N steps of input NAME before the outputs, which continue it\n"
+    "      --profile             print where the time goes, by operator and by node\n"
     "      --json                print the answer as JSON\n"
     "\n";
 
-enum { EXPECT = TOOL_OPTION_OWN, PLOT, AFTER, DATA, RANDOM };
+enum { EXPECT = TOOL_OPTION_OWN, PLOT, AFTER, DATA, RANDOM, PROFILE };
 static const struct option options[] = {
     TOOL_OPTIONS,
     {"json", no_argument, NULL, TOOL_OPTION_JSON}, {"expect", required_argument, NULL, EXPECT}, {"plot", required_argument, NULL, PLOT},
-    {"after", required_argument, NULL, AFTER}, {"data", required_argument, NULL, DATA}, {"random", optional_argument, NULL, RANDOM}, {0},
+    {"after", required_argument, NULL, AFTER}, {"data", required_argument, NULL, DATA}, {"random", optional_argument, NULL, RANDOM},
+    {"profile", no_argument, NULL, PROFILE}, {0},
 };
 
 typedef struct words { char **items; size_t count; } words;
@@ -43,7 +46,7 @@ typedef struct job {
     tool t;
     const char *path, *plot, *after, *data;
     words in, out, expect;
-    bool random;
+    bool random, take_profile;
     uint64_t seed;
     /* what becomes of them */
     clstm_model *model;
@@ -56,6 +59,7 @@ typedef struct job {
     dataset references;
     char beside[600];           /* test_data_set_0 beside the model */
     double load_us, run_us;
+    run_profile profile;
 } job;
 
 static int add_word(const tool *t, words *w, char *word) {
@@ -75,6 +79,7 @@ static int set_option(job *j, int option, char *argument) {
     case PLOT: j->plot = argument; return -1;
     case AFTER: j->after = argument; return -1;
     case DATA: j->data = argument; return -1;
+    case PROFILE: j->take_profile = true; return -1;
     case RANDOM:
         if (argument && !tool_parse_int(argument, 0, INT64_MAX, &n)) return tool_usage(&j->t, "--random: \"%s\" is no seed", argument);
         j->random = true;
@@ -187,7 +192,7 @@ static int compare_references(job *j, FILE *out) {
 static int show(job *j) {
     int code = TOOL_OK;
     char reason[500];
-    inputs_describe(j->model, &j->inputs, stdout);
+    if (!j->out.count) inputs_describe(j->model, &j->inputs, stdout);
     for (size_t i = 0; i < clstm_model_output_count(j->model); i++) {
         const char *name = clstm_model_output(j->model, i)->name;
         const clstm_value *got = clstm_session_output(j->session, i);
@@ -218,7 +223,23 @@ static void put_json(const job *j, io_buffer *b) {
         io_puts(b, i ? ",\n  " : "\n  ");
         io_value_json(clstm_session_output(j->session, i), clstm_model_output(j->model, i)->name, b);
     }
-    io_puts(b, "\n]}\n");
+    io_puts(b, "\n]");
+    if (j->take_profile) {
+        io_puts(b, ", \"profile\": ");
+        run_profile_json(&j->profile, b);
+    }
+    io_puts(b, "}\n");
+}
+
+/* "sunspots" for models/sunspots/model.onnx, "vad" for vad.onnx. */
+static void title_of(const char *path, char *out, size_t size) {
+    const char *end = strrchr(path, '/'), *file = end ? end + 1 : path;
+    size_t length = strcspn(file, ".");
+    if (end && !strcmp(file, "model.onnx")) {
+        for (file = end; file > path && file[-1] != '/'; file--) {}
+        length = (size_t)(end - file);
+    }
+    snprintf(out, size, "%.*s", (int)length, file);
 }
 
 static clstm_status draw(const job *j, clstm_error *err) {
@@ -233,7 +254,9 @@ static clstm_status draw(const job *j, clstm_error *err) {
         items[i].before_name = clstm_model_input(j->model, (size_t)j->before)->name;
         items[i].before_count = j->before_count;
     }
-    clstm_status status = run_plot(j->path, NULL, items, n, j->plot, err);
+    char title[200];
+    title_of(j->path, title, sizeof title);
+    clstm_status status = run_plot(title, items, n, j->plot, err);
     free(items);
     return status;
 }
@@ -258,6 +281,7 @@ static int answer(job *j) {
         for (size_t i = 0; i < j->out.count; i++) to_stdout |= !strcmp(j->targets[i].path, "-");
         /* CSV on stdout stays pure. */
         if (!to_stdout) code = show(j);
+        if (j->take_profile) run_profile_show(&j->profile, to_stdout ? stderr : stdout);
         if (code == TOOL_OK) code = compare_references(j, to_stdout ? NULL : stdout);
     }
     return code;
@@ -275,6 +299,7 @@ static int run(job *j) {
     double start = tool_now_us();
     if (clstm_session_run(j->session, &err) != CLSTM_OK) return tool_refused(&j->t, &err);
     j->run_us = tool_now_us() - start;
+    if (j->take_profile && run_profile_take(j->session, &j->profile, &err) != CLSTM_OK) return tool_refused(&j->t, &err);
     code = gather_expected(j);
     return code < 0 ? answer(j) : code;
 }
@@ -284,6 +309,7 @@ static void job_free(job *j) {
         for (size_t i = 0; i < clstm_model_output_count(j->model); i++) io_value_clear(&j->expected[i]);
     free(j->expected);
     dataset_free(&j->references);
+    run_profile_free(&j->profile);
     tool_session_end(j->session);
     inputs_free(&j->inputs);
     clstm_model_destroy(j->model);
@@ -297,7 +323,7 @@ static void job_free(job *j) {
 int main(int argc, char **argv) {
     job j = {.before = -1};
     int code = -1;
-    tool_init(&j.t, "clstm-run", "MODEL.onnx [options]", help);
+    tool_init(&j.t, argv, "clstm-run", "MODEL.onnx [options]", help);
     for (int option; code < 0 && (option = getopt_long(argc, argv, "i:o:", options, NULL)) != -1;) code = set_option(&j, option, optarg);
     if (code < 0 && optind + 1 != argc) code = tool_usage(&j.t, optind == argc ? "which MODEL?" : "one MODEL at a time, and \"%s\" is one more", optind == argc ? "" : argv[optind + 1]);
     if (code < 0) {

@@ -71,6 +71,17 @@ static void add_before(drawn *d, io_panel *p, const run_plot_item *item) {
     p->mark_x = -0.5;
 }
 
+/* The mean absolute error behind the panel's title. */
+static void add_error(drawn *d) {
+    double sum = 0;
+    size_t n = 0, used = strlen(d->title);
+    for (size_t i = 0; i < d->got.lines * d->got.steps && i < d->expected.lines * d->expected.steps; i++) {
+        double error = fabs(d->got.values[i] - d->expected.values[i]);
+        if (isfinite(error)) { sum += error; n++; }
+    }
+    if (n) snprintf(d->title + used, sizeof d->title - used, ", mean absolute error %.4g", sum / (double)n);
+}
+
 static bool make_panel(const run_plot_item *item, drawn *d, io_panel *p) {
     char shape[200];
     if (!make_series(item->got, MOST_LINES, &d->got)) return false;
@@ -81,10 +92,11 @@ static bool make_panel(const run_plot_item *item, drawn *d, io_panel *p) {
     for (size_t l = 0; l < d->got.lines; l++) add_line(d, p, &d->got, l, item->name, 0, false, false);
     bool expected = item->expected && make_series(item->expected, MOST_LINES, &d->expected) && d->expected.lines == d->got.lines;
     for (size_t l = 0; expected && l < d->expected.lines; l++) add_line(d, p, &d->expected, l, "expected", 0, true, false);
+    if (expected) add_error(d);
     return true;
 }
 
-clstm_status run_plot(const char *title, const char *caption, const run_plot_item *items, size_t count, const char *path, clstm_error *err) {
+clstm_status run_plot(const char *title, const run_plot_item *items, size_t count, const char *path, clstm_error *err) {
     drawn *store = calloc(MOST_PANELS, sizeof *store);
     io_panel panels[MOST_PANELS];
     io_buffer b = {0};
@@ -95,7 +107,7 @@ clstm_status run_plot(const char *title, const char *caption, const run_plot_ite
         err->status = status != CLSTM_OK ? status : CLSTM_UNSUPPORTED;
         snprintf(err->message, sizeof err->message, "%s", n || !store ? "out of memory" : "no output can be drawn");
         status = err->status;
-    } else status = io_figure_svg(title, caption, panels, n, &b, err);
+    } else status = io_figure_svg(title, NULL, panels, n, &b, err);
     if (status == CLSTM_OK) status = io_buffer_write(&b, path, err);
     for (size_t i = 0; store && i < MOST_PANELS; i++) {
         free(store[i].got.values);

@@ -13,6 +13,6 @@ typedef struct run_plot_item {
 } run_plot_item;
 
 /* One panel an output: a few lines, or a heat map where there are many. Fails when no item can be drawn. */
-clstm_status run_plot(const char *title, const char *caption, const run_plot_item *items, size_t count, const char *path, clstm_error *err);
+clstm_status run_plot(const char *title, const run_plot_item *items, size_t count, const char *path, clstm_error *err);
 
 #endif

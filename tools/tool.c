@@ -23,7 +23,8 @@ const char tool_common_help[] =
     "#0, #1 ... stands for an input or output by position wherever a NAME is asked.\n"
     "Exit status: 0 success, 1 the work failed or differed, 2 usage, 3 model or input refused.\n";
 
-void tool_init(tool *t, const char *name, const char *usage, const char *help) {
+void tool_init(tool *t, char **argv, const char *name, const char *usage, const char *help) {
+    argv[0] = (char *)name;
     *t = (tool){.name = name, .usage = usage, .help = help, .threads = 1};
     clstm_limits_default(&t->limits);
     /* A reader that went away is a failed write, told as one. */

@@ -33,7 +33,8 @@ enum { TOOL_OPTION_HELP = 1000, TOOL_OPTION_VERSION, TOOL_OPTION_DIM, TOOL_OPTIO
 /* Their part of --help. */
 extern const char tool_common_help[];
 
-void tool_init(tool *t, const char *name, const char *usage, const char *help);
+/* argv[0] becomes the name, for the messages of getopt_long. */
+void tool_init(tool *t, char **argv, const char *name, const char *usage, const char *help);
 void tool_free(tool *t);
 /* Handles a common option. Returns -1 when the tool goes on, else the exit code (help, version, limit help, usage). */
 int tool_option(tool *t, int option, const char *argument);

@@ -218,6 +218,44 @@ CLSTM_API const clstm_value *clstm_session_output(const clstm_session *session, 
 /* Asks a run in progress to stop between steps with CLSTM_CANCELLED. Async-signal-safe; without a run, the next one stops. */
 CLSTM_API void clstm_session_cancel(clstm_session *session);
 
+/* ---- What is inside ------------------------------------------------------------------------------------------------------- */
+
+/* One row of the table of operators: `name` of `domain` ("" is ai.onnx) for opsets since..until, until 0: the newest included. */
+typedef struct clstm_operator { const char *domain, *name; int since, until; } clstm_operator;
+/* Row `index`, sorted by domain, name and version; false past the last. */
+CLSTM_API bool clstm_operator_describe(size_t index, clstm_operator *row);
+
+/* An operator that a model uses, bodies and functions included: how often, and at which opset of its domain. */
+typedef struct clstm_operator_use { const char *domain, *name; int version; size_t count; } clstm_operator_use;
+/* Operator `index` of the model as it is in the file, sorted by domain and name; false past the last. */
+CLSTM_API bool clstm_model_operator(const clstm_model *model, size_t index, clstm_operator_use *use);
+
+/* A recurrent layer of the loaded model. Sizes are -1 where only the run knows them. */
+typedef struct clstm_layer {
+    const char *node, *type, *direction;    /* type: "LSTM", "GRU", "RNN" */
+    int64_t input_size, hidden_size;
+    int directions, layout;
+    bool constant_weights;                  /* W and R are in the file, or computed from what is */
+    bool bias, sequence_lens, initial_h, initial_c, peephole;
+} clstm_layer;
+CLSTM_API bool clstm_model_layer(const clstm_model *model, size_t index, clstm_layer *layer);
+
+/* One step of the plan that the session last prepared or ran. What it must cost is the sum over `cost` of times * the larger of
+ * flops at the machine's peak and bytes at the bandwidth of so many bytes read again and again. */
+typedef struct clstm_step {
+    const char *node, *type;
+    bool view;                              /* costs nothing */
+    bool dynamic;                           /* shapes are found at each run; no cost is known */
+    struct { double flops, bytes, times; } cost[2];
+    double seconds;                         /* summed over the runs since clstm_session_profile(true) */
+} clstm_step;
+/* False past the last, and without a plan. */
+CLSTM_API bool clstm_session_step(const clstm_session *session, size_t index, clstm_step *step);
+/* Starts (from zero) or stops the timing of steps. */
+CLSTM_API clstm_status clstm_session_profile(clstm_session *session, bool on, clstm_error *err);
+/* Bytes of the current plan's arena; 0 without a plan. */
+CLSTM_API size_t clstm_session_memory(const clstm_session *session);
+
 #ifdef __cplusplus
 }
 #endif

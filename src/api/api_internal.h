@@ -12,7 +12,12 @@ struct clstm_model {
     clstm_port *inputs, *outputs;           /* as declared, before passes renamed anything */
     size_t n_in, n_out;
     util_arena arena;                       /* of the ports */
+    clstm_operator_use *uses;               /* as in the file */
+    size_t n_uses, cap_uses;
 };
+
+/* Fills model->uses from the graph, before passes rewrite it. */
+clstm_status api_count_operators(clstm_model *m, clstm_error *err);
 
 /* The session's plans, by the shapes of its inputs. */
 typedef struct session_plan { plan *plan; clstm_value *shapes; uint64_t used; } session_plan;

@@ -41,6 +41,7 @@ static clstm_status make_ports(clstm_model *m, ir_value *const *values, size_t n
 static clstm_status build(clstm_model *m, const onnx_source *src, clstm_error *err) {
     UTIL_TRY(onnx_import(src, lookup, NULL, &m->onnx, err));
     ir_graph *g = m->onnx.graph;
+    UTIL_TRY(api_count_operators(m, err));
     m->n_in = g->n_in;
     m->n_out = g->n_out;
     UTIL_TRY(make_ports(m, g->inputs, g->n_in, &m->inputs, err));
@@ -104,6 +105,7 @@ void clstm_model_destroy(clstm_model *m) {
     if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
     ir_graph_destroy(m->onnx.graph);
     util_arena_destroy(&m->arena);
+    free(m->uses);
     free(m);
 }
 

@@ -1,0 +1,211 @@
+/* clstm-info: what is in a model, and which operators this version runs. */
+#include "inputs.h"
+
+#include "io/buffer.h"
+#include "io/value.h"
+
+#include <string.h>
+
+static const char help[] =
+    "Describes a model: inputs, outputs, opset, size, metadata, recurrent layers, operators.\n"
+    "\n"
+    "      --ops                 without a model: every operator and version range that is supported\n"
+    "      --json                print the answer as JSON\n"
+    "\n";
+
+enum { OPS = TOOL_OPTION_OWN };
+static const struct option options[] = {
+    TOOL_OPTIONS, {"json", no_argument, NULL, TOOL_OPTION_JSON}, {"ops", no_argument, NULL, OPS}, {0},
+};
+
+static const char *domain_name(const char *domain) { return *domain ? domain : "ai.onnx"; }
+
+/* ---- operators --------------------------------------------------------------------------------------------------------------- */
+
+static void list_operators(bool json, io_buffer *b) {
+    clstm_operator row;
+    if (json) io_puts(b, "{\"operators\": [");
+    for (size_t i = 0; clstm_operator_describe(i, &row); i++) {
+        if (json) {
+            io_putf(b, "%s\n  {\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"until\": ", i ? "," : "", domain_name(row.domain), row.name, row.since);
+            if (row.until) io_putf(b, "%d}", row.until);
+            else io_puts(b, "null}");
+        } else {
+            if (*row.domain) io_putf(b, "%s.", row.domain);
+            io_putf(b, "%s %d-", row.name, row.since);
+            if (row.until) io_putf(b, "%d", row.until);
+            io_puts(b, "\n");
+        }
+    }
+    if (json) io_puts(b, "\n]}\n");
+}
+
+/* ---- a model as text ----------------------------------------------------------------------------------------------------------- */
+
+static void put_escaped(io_buffer *b, const char *text) {
+    char out[600];
+    io_puts(b, io_escape(out, sizeof out, text));
+}
+
+static void text_head(const clstm_model *m, const char *path, io_buffer *b) {
+    clstm_model_info info;
+    const char *key, *value;
+    clstm_model_get_info(m, &info);
+    put_escaped(b, path);
+    io_puts(b, ": ");
+    put_escaped(b, info.graph && *info.graph ? info.graph : "(no name)");
+    io_puts(b, "\n  made by     ");
+    put_escaped(b, info.producer && *info.producer ? info.producer : "unknown");
+    io_puts(b, " ");
+    put_escaped(b, info.producer_version);
+    io_putf(b, "\n  versions    IR %lld, opset %lld\n", (long long)info.ir_version, (long long)info.opset);
+    io_putf(b, "  size        %lld parameters, %zu nodes\n", (long long)info.parameters, info.nodes);
+    for (size_t i = 0; clstm_model_metadata(m, i, &key, &value); i++) {
+        io_puts(b, i ? "              " : "  metadata    ");
+        put_escaped(b, key);
+        io_puts(b, " = ");
+        put_escaped(b, value);
+        io_puts(b, "\n");
+    }
+}
+
+static void text_ports(const clstm_model *m, io_buffer *b) {
+    char what[600];
+    for (size_t i = 0; i < clstm_model_input_count(m); i++) io_putf(b, "%s%s\n", i ? "              " : "  inputs      ", port_text(what, sizeof what, clstm_model_input(m, i)));
+    for (size_t i = 0; i < clstm_model_output_count(m); i++) io_putf(b, "%s%s\n", i ? "              " : "  outputs     ", port_text(what, sizeof what, clstm_model_output(m, i)));
+}
+
+static void put_size(io_buffer *b, int64_t n) {
+    if (n < 0) io_puts(b, "?");
+    else io_putf(b, "%lld", (long long)n);
+}
+
+static void text_layers(const clstm_model *m, io_buffer *b) {
+    clstm_layer l;
+    for (size_t i = 0; clstm_model_layer(m, i, &l); i++) {
+        io_putf(b, "%s%s ", i ? "              " : "  recurrent   ", l.type);
+        put_size(b, l.input_size);
+        io_puts(b, " -> ");
+        put_size(b, l.hidden_size);
+        io_putf(b, " %s%s%s%s%s%s%s, weights %s", l.direction, l.layout ? ", batch first" : "", l.bias ? ", bias" : "", l.sequence_lens ? ", sequence_lens" : "",
+                l.initial_h ? ", initial h" : "", l.initial_c ? ", initial c" : "", l.peephole ? ", peepholes" : "", l.constant_weights ? "in the file" : "found at run time");
+        if (*l.node) {
+            io_puts(b, "  \"");
+            put_escaped(b, l.node);
+            io_puts(b, "\"");
+        }
+        io_puts(b, "\n");
+    }
+}
+
+static void text_uses(const clstm_model *m, io_buffer *b) {
+    clstm_operator_use use;
+    for (size_t i = 0; clstm_model_operator(m, i, &use); i++) {
+        io_puts(b, i ? "              " : "  operators   ");
+        if (*use.domain) io_putf(b, "%s.", use.domain);
+        io_putf(b, "%s-%d x%zu\n", use.name, use.version, use.count);
+    }
+}
+
+/* ---- a model as JSON ----------------------------------------------------------------------------------------------------------- */
+
+static void json_field(io_buffer *b, const char *key, const char *value) {
+    io_putf(b, "\"%s\": ", key);
+    io_put_json(b, value);
+    io_puts(b, ", ");
+}
+
+static void json_port(const clstm_port *p, io_buffer *b) {
+    io_puts(b, "\n    {");
+    json_field(b, "name", p->name);
+    io_putf(b, "\"kind\": \"%s\", \"optional\": %s, \"type\": \"%s\", \"shape\": ", p->kind == CLSTM_KIND_SEQUENCE ? "sequence" : "tensor", p->optional ? "true" : "false",
+            clstm_type_name(p->tensor.type));
+    if (p->tensor.rank < 0) io_puts(b, "null");
+    for (int d = 0; d < p->tensor.rank; d++) {
+        io_puts(b, d ? ", " : "[");
+        if (p->tensor.dims[d] >= 0) io_putf(b, "%lld", (long long)p->tensor.dims[d]);
+        else if (p->dim_names[d]) io_put_json(b, p->dim_names[d]);
+        else io_puts(b, "null");
+    }
+    io_puts(b, p->tensor.rank < 0 ? "}" : p->tensor.rank ? "]}" : "[]}");
+}
+
+static void json_model(const clstm_model *m, const char *path, io_buffer *b) {
+    clstm_model_info info;
+    clstm_operator_use use;
+    clstm_layer l;
+    const char *key, *value;
+    clstm_model_get_info(m, &info);
+    io_puts(b, "{");
+    json_field(b, "model", path);
+    json_field(b, "graph", info.graph);
+    json_field(b, "producer", info.producer);
+    json_field(b, "producer_version", info.producer_version);
+    io_putf(b, "\"ir_version\": %lld, \"opset\": %lld, \"parameters\": %lld, \"nodes\": %zu,\n  \"metadata\": {", (long long)info.ir_version, (long long)info.opset,
+            (long long)info.parameters, info.nodes);
+    for (size_t i = 0; clstm_model_metadata(m, i, &key, &value); i++) {
+        if (i) io_puts(b, ", ");
+        io_put_json(b, key);
+        io_puts(b, ": ");
+        io_put_json(b, value);
+    }
+    io_puts(b, "},\n  \"inputs\": [");
+    for (size_t i = 0; i < clstm_model_input_count(m); i++) { io_puts(b, i ? "," : ""); json_port(clstm_model_input(m, i), b); }
+    io_puts(b, "],\n  \"outputs\": [");
+    for (size_t i = 0; i < clstm_model_output_count(m); i++) { io_puts(b, i ? "," : ""); json_port(clstm_model_output(m, i), b); }
+    io_puts(b, "],\n  \"recurrent\": [");
+    for (size_t i = 0; clstm_model_layer(m, i, &l); i++) {
+        io_puts(b, i ? ",\n    {" : "\n    {");
+        json_field(b, "node", l.node);
+        json_field(b, "type", l.type);
+        json_field(b, "direction", l.direction);
+        io_putf(b, "\"input_size\": %lld, \"hidden_size\": %lld, \"layout\": %d, \"constant_weights\": %s, \"bias\": %s, \"sequence_lens\": %s, ", (long long)l.input_size,
+                (long long)l.hidden_size, l.layout, l.constant_weights ? "true" : "false", l.bias ? "true" : "false", l.sequence_lens ? "true" : "false");
+        io_putf(b, "\"initial_h\": %s, \"initial_c\": %s, \"peephole\": %s}", l.initial_h ? "true" : "false", l.initial_c ? "true" : "false", l.peephole ? "true" : "false");
+    }
+    io_puts(b, "],\n  \"operators\": [");
+    for (size_t i = 0; clstm_model_operator(m, i, &use); i++) {
+        io_puts(b, i ? ",\n    {" : "\n    {");
+        json_field(b, "domain", domain_name(use.domain));
+        json_field(b, "name", use.name);
+        io_putf(b, "\"version\": %d, \"count\": %zu}", use.version, use.count);
+    }
+    io_puts(b, "]}\n");
+}
+
+static int describe(const tool *t, const char *path, io_buffer *b) {
+    clstm_model *m;
+    clstm_error err = {0};
+    if (tool_load(t, path, &m, &err) != CLSTM_OK) return tool_refused(t, &err);
+    if (t->json) json_model(m, path, b);
+    else {
+        text_head(m, path, b);
+        text_ports(m, b);
+        text_layers(m, b);
+        text_uses(m, b);
+    }
+    clstm_model_destroy(m);
+    return TOOL_OK;
+}
+
+int main(int argc, char **argv) {
+    tool t;
+    io_buffer b = {0};
+    clstm_error err = {0};
+    bool ops = false;
+    int code = -1;
+    tool_init(&t, argv, "clstm-info", "[MODEL.onnx] [options]", help);
+    for (int option; code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == OPS) ops = true;
+        else code = tool_option(&t, option, optarg);
+    }
+    if (code < 0 && argc - optind != (ops ? 0 : 1)) code = tool_usage(&t, ops ? "--ops takes no MODEL" : optind == argc ? "which MODEL? or --ops" : "one MODEL at a time");
+    if (code < 0 && ops) {
+        list_operators(t.json, &b);
+        code = TOOL_OK;
+    } else if (code < 0) code = describe(&t, argv[optind], &b);
+    if (code == TOOL_OK && b.size && io_buffer_write(&b, "-", &err) != CLSTM_OK) code = tool_failed(&t, &err);
+    io_buffer_free(&b);
+    tool_free(&t);
+    return tool_finish(&t, code);
+}
