@@ -13,7 +13,7 @@ static const op_desc *const families[] = {
     ops_shape, ops_transpose, ops_concat, ops_slice, ops_repeat, ops_pad, ops_create,
     ops_gather, ops_scatter, ops_rearrange, ops_pick,
     ops_reduce, ops_arg, ops_scan_sum, ops_softmax,
-    ops_matmul, ops_layer_norm,
+    ops_matmul, ops_einsum, ops_layer_norm,
     ops_control, ops_sequence, ops_conv, ops_pool, ops_norm, ops_quantise,
 };
 
