@@ -176,6 +176,11 @@ typedef struct clstm_session clstm_session;
 typedef void (*clstm_parallel_for)(void *user, int count, void (*task)(void *arg, int index), void *arg);
 
 /* Zero-initialise and set what matters; clstm_session_options_default() does the same. */
+enum {
+    CLSTM_CARRY_PORTS = 1,                  /* state inputs and outputs, found by themselves: an ambiguous pair is an error */
+    CLSTM_CARRY_LAYERS = 2                  /* forward layers whose initial state is absent or constant */
+};
+
 typedef struct clstm_session_options {
     int threads;                            /* 0 or 1: the caller's thread only, no thread is started */
     int spin_us;                            /* workers spin this long after a run before they sleep; -1: the default, 50 */
@@ -183,6 +188,7 @@ typedef struct clstm_session_options {
     bool no_optimise;                       /* a plain interpreter: one node after another, for comparison */
     bool realtime;                          /* run on an unprepared shape returns CLSTM_NOT_PREPARED */
     bool lock_memory;                       /* prepare locks the session's pages */
+    unsigned carry;                         /* CLSTM_CARRY_*: which states stay between runs */
     int plan_cache;                         /* plans kept, by input shapes; 0: the default, 8 */
     const clstm_limits *limits;             /* NULL: those of the model */
     clstm_parallel_for parallel_for;        /* takes the place of the pool; NULL: our own threads */
@@ -255,6 +261,52 @@ CLSTM_API bool clstm_session_step(const clstm_session *session, size_t index, cl
 CLSTM_API clstm_status clstm_session_profile(clstm_session *session, bool on, clstm_error *err);
 /* Bytes of the current plan's arena; 0 without a plan. */
 CLSTM_API size_t clstm_session_memory(const clstm_session *session);
+
+/* ---- State: what a recurrent model remembers between runs -------------------------------------------------------------------
+ *
+ * A session carries states when options.carry asks for it or clstm_session_carry names a pair. Each run then reads the carried
+ * inputs from a state and leaves the new values there; nobody sets those inputs. A session has a state of its own; others can
+ * be attached in its place, so that one session serves many streams in turn, or all at once with clstm_session_run_streams.
+ * clstm_session_set_input on a carried input gives its shape and, with data, the value that the session's own state takes next. */
+
+typedef struct clstm_state clstm_state;
+
+/* Output `output` is the next value of input `input` (names, or "#0" by position), whatever would be found automatically. */
+CLSTM_API clstm_status clstm_session_carry(clstm_session *session, const char *output, const char *input, clstm_error *err);
+
+typedef struct clstm_carry_info {
+    const char *name;                       /* of the part: the input's name, or "LAYER.h" */
+    int input, output;                      /* ports; -1 for internal states of layers */
+    const char *why;                        /* "name", "layer", "layer and name", "metadata", "told", "internal" */
+    clstm_tensor tensor;                    /* type and shape as of the prepared plan; before that as declared */
+} clstm_carry_info;
+/* The carried parts; internal ones are known once the session is prepared. False past the last. */
+CLSTM_API bool clstm_session_carry_describe(const clstm_session *session, size_t index, clstm_carry_info *info);
+/* The session's own state goes back to its initial values (zero, or the model's constants). */
+CLSTM_API clstm_status clstm_session_reset(clstm_session *session, clstm_error *err);
+
+/* A state for the prepared shapes, at its initial values. lanes 0: as many batch rows as the plan has; 1: a state of one stream,
+ * for clstm_session_run_streams or a session prepared for batch 1. Does not depend on the session afterwards. */
+CLSTM_API clstm_status clstm_state_create(clstm_session *session, int lanes, clstm_state **state, clstm_error *err);
+CLSTM_API void clstm_state_destroy(clstm_state *state);
+CLSTM_API void clstm_state_reset(clstm_state *state);
+/* Both must have the same parts. */
+CLSTM_API clstm_status clstm_state_copy(clstm_state *to, const clstm_state *from, clstm_error *err);
+/* Bytes of the values. */
+CLSTM_API size_t clstm_state_size(const clstm_state *state);
+/* Part `index`: its name and a view that may be read and written; false past the last. */
+CLSTM_API bool clstm_state_part(clstm_state *state, size_t index, const char **name, clstm_tensor *tensor);
+/* Bytes that save writes (a versioned, checksummed format: doc/state-format.md), and the two ways. load refuses what is damaged
+ * or has other parts, types or shapes, and then changes nothing. */
+CLSTM_API size_t clstm_state_saved_size(const clstm_state *state);
+CLSTM_API clstm_status clstm_state_save(const clstm_state *state, void *buffer, size_t size, clstm_error *err);
+CLSTM_API clstm_status clstm_state_load(clstm_state *state, const void *buffer, size_t size, clstm_error *err);
+
+/* Runs use `state` (kept by reference) until another is attached; NULL: the session's own. */
+CLSTM_API clstm_status clstm_session_attach(clstm_session *session, clstm_state *state, clstm_error *err);
+/* One batched run of `count` independent streams: lane i of the batch reads and updates states[i], a state of one lane. The inputs
+ * set must have batch `count`. Lanes join and leave from call to call; a run that fails leaves every state as it was. */
+CLSTM_API clstm_status clstm_session_run_streams(clstm_session *session, clstm_state *const *states, size_t count, clstm_error *err);
 
 #ifdef __cplusplus
 }

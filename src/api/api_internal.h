@@ -19,8 +19,21 @@ struct clstm_model {
 /* Fills model->uses from the graph, before passes rewrite it. */
 clstm_status api_count_operators(clstm_model *m, clstm_error *err);
 
+/* A carried state as a plan sees it: the plan's input and output (behind the model's own for states of layers). */
+typedef struct session_part { size_t input, output, bytes; const char *name; clstm_value value; ir_const *initial; int lane_axis; } session_part;
+
 /* The session's plans, by the shapes of its inputs. */
-typedef struct session_plan { plan *plan; clstm_value *shapes; uint64_t used; } session_plan;
+typedef struct session_plan {
+    plan *plan;
+    clstm_value *shapes;
+    uint64_t used;
+    const clstm_value **views;              /* what plan_run reads: &inputs[i], NULL for declared constants, a part's value */
+    session_part *parts;
+    size_t n_parts;
+} session_plan;
+
+/* Output `output` of the model is the next value of input `input`. */
+typedef struct session_pair { int input, output; const char *why; } session_pair;
 typedef struct session_binding { void *data; size_t size; bool direct; clstm_value value; } session_binding;
 
 struct clstm_session {
@@ -31,7 +44,6 @@ struct clstm_session {
     util_pool *pool;
     atomic_bool busy, cancel;
     clstm_value *inputs;                    /* as set; data NULL: only the shape was given */
-    const clstm_value **views;              /* what plan_run reads: &inputs[i], or NULL for declared constants */
     bool *given;
     ir_const **constants;
     int64_t *fixed;                         /* input i, dimension d at [i*CLSTM_MAX_RANK+d]: what set_dim said, else -1 */
@@ -41,6 +53,42 @@ struct clstm_session {
     uint64_t clock, evictions;
     session_plan *current;                  /* NULL: the shapes changed */
     bool ran;
+    session_pair *pairs;                    /* room for every input */
+    size_t n_pairs;
+    int *pair_of;                           /* for each input: its pair, or -1 */
+    bool *pending;                          /* a carried input's data were set: the own state takes them at the next run */
+    clstm_state *own, *attached;
 };
+
+typedef struct state_part { char *name; clstm_tensor tensor; size_t bytes; } state_part;
+struct clstm_state {
+    state_part *parts;
+    size_t n_parts, bytes;
+    unsigned char *memory, *initial;        /* initial NULL: zero */
+};
+
+/* ---- carry.c ---- */
+/* Finds and checks the pairs that options.carry asks for. */
+clstm_status session_find_pairs(clstm_session *s, clstm_error *err);
+/* Gives carried inputs that nobody set a shape. */
+void session_shape_carried(clstm_session *s);
+/* Lists the parts of a plan just built and lays out its views. */
+clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *err);
+void session_drop_parts(session_plan *p);
+/* Before a run: the state whose memory the plan reads, checked against the parts. After it: the new values are stored. */
+clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error *err);
+void session_leave_state(clstm_session *s, session_plan *p);
+/* Makes the own state when the plan needs one (in prepare, so that run allocates nothing). */
+clstm_status session_own_state(clstm_session *s, session_plan *p, clstm_error *err);
+
+/* ---- state.c ---- */
+clstm_status state_make(const session_part *parts, size_t n, int lanes, clstm_state **out, clstm_error *err);
+
+/* ---- session.c: one thread at a time, and what a run is made of ---- */
+clstm_status session_enter(clstm_session *s, clstm_error *err);
+clstm_status session_leave(clstm_session *s, clstm_status status);
+clstm_status session_choose_plan(clstm_session *s, bool may_build, clstm_error *err);
+clstm_status session_execute(clstm_session *s, clstm_error *err);
+void session_drop_plans(clstm_session *s);
 
 #endif

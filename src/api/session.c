@@ -30,28 +30,33 @@ clstm_status clstm_session_create(clstm_model *m, const clstm_session_options *o
     s->limits = o.limits ? *o.limits : m->limits;
     s->max_plans = o.plan_cache ? (size_t)o.plan_cache : DEFAULT_PLANS;
     s->inputs = util_calloc(m->n_in, sizeof *s->inputs);
-    s->views = util_calloc(m->n_in, sizeof *s->views);
+    s->pairs = util_calloc(m->n_in, sizeof *s->pairs);
+    s->pair_of = util_calloc(m->n_in, sizeof *s->pair_of);
+    s->pending = util_calloc(m->n_in, sizeof *s->pending);
     s->given = util_calloc(m->n_in, sizeof *s->given);
     s->constants = util_calloc(m->n_in, sizeof *s->constants);
     s->fixed = util_calloc(m->n_in, CLSTM_MAX_RANK * sizeof *s->fixed);
     s->bindings = util_calloc(m->n_out, sizeof *s->bindings);
     s->plans = util_calloc(s->max_plans, sizeof *s->plans);
     clstm_status status = CLSTM_OK;
-    if (!s->inputs || !s->views || !s->given || !s->constants || !s->fixed || !s->bindings || !s->plans) status = util_no_memory(err);
+    if (!s->inputs || !s->pairs || !s->pair_of || !s->pending || !s->given || !s->constants || !s->fixed || !s->bindings || !s->plans) status = util_no_memory(err);
     if (status == CLSTM_OK) status = util_pool_create(o.threads, o.spin_us, o.parallel_for, o.parallel_user, &s->pool, err);
+    for (size_t i = 0; i < m->n_in * CLSTM_MAX_RANK && s->fixed; i++) s->fixed[i] = -1;
+    for (size_t i = 0; i < m->n_in && s->pair_of; i++) s->pair_of[i] = -1;
+    if (status == CLSTM_OK && o.carry & CLSTM_CARRY_PORTS) status = session_find_pairs(s, err);
     if (status != CLSTM_OK) { clstm_session_destroy(s); return status; }
-    for (size_t i = 0; i < m->n_in * CLSTM_MAX_RANK; i++) s->fixed[i] = -1;
     s->env = (op_env){.limits = &s->limits, .onnxruntime_semantics = o.onnxruntime_semantics, .pool = s->pool, .cancel = &s->cancel};
     *out = s;
     return CLSTM_OK;
 }
 
 static void drop_plan(session_plan *p) {
+    session_drop_parts(p);
     plan_destroy(p->plan);
     free(p->shapes);
 }
 
-static void drop_plans(clstm_session *s) {
+void session_drop_plans(clstm_session *s) {
     for (size_t i = 0; i < s->n_plans; i++) drop_plan(&s->plans[i]);
     s->n_plans = 0;
     s->current = NULL;
@@ -60,22 +65,24 @@ static void drop_plans(clstm_session *s) {
 
 void clstm_session_destroy(clstm_session *s) {
     if (!s) return;
-    drop_plans(s);
+    session_drop_plans(s);
     for (size_t i = 0; s->constants && i < s->model->n_in; i++) ir_const_unref(s->constants[i]);
     util_pool_destroy(s->pool);
-    free(s->inputs); free(s->views); free(s->given); free(s->constants); free(s->fixed); free(s->bindings); free(s->plans);
+    clstm_state_destroy(s->own);
+    free(s->pairs); free(s->pair_of); free(s->pending);
+    free(s->inputs); free(s->given); free(s->constants); free(s->fixed); free(s->bindings); free(s->plans);
     clstm_model_destroy(s->model);
     free(s);
 }
 
 /* ---- one thread at a time ---------------------------------------------------------------------------------------------------- */
 
-static clstm_status enter(clstm_session *s, clstm_error *err) {
+clstm_status session_enter(clstm_session *s, clstm_error *err) {
     if (atomic_exchange_explicit(&s->busy, true, memory_order_acquire))
         return util_fail(err, CLSTM_BUSY, "the session is in use by another thread");
     return CLSTM_OK;
 }
-static clstm_status leave(clstm_session *s, clstm_status status) {
+clstm_status session_leave(clstm_session *s, clstm_status status) {
     atomic_store_explicit(&s->busy, false, memory_order_release);
     return status;
 }
@@ -124,11 +131,12 @@ clstm_status clstm_session_set_input_value(clstm_session *s, size_t i, const cls
     else if (!(v->kind == CLSTM_KIND_NONE && p->optional) && v->kind != p->kind)
         return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\": must be a %s", util_escape(name, sizeof name, p->name),
                          p->kind == CLSTM_KIND_SEQUENCE ? "sequence" : "tensor");
-    UTIL_TRY(enter(s, err));
+    UTIL_TRY(session_enter(s, err));
     if (!s->given[i] || !same_type(&s->inputs[i], v)) s->current = NULL;
     s->inputs[i] = *v;
     s->given[i] = true;
-    return leave(s, CLSTM_OK);
+    s->pending[i] = s->pair_of[i] >= 0 && v->tensor.data;
+    return session_leave(s, CLSTM_OK);
 }
 
 clstm_status clstm_session_set_input(clstm_session *s, size_t i, const clstm_tensor *t, clstm_error *err) {
@@ -140,7 +148,7 @@ clstm_status clstm_session_set_dim(clstm_session *s, const char *name, int64_t v
     char text[128];
     bool found = false;
     if (value < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "dimension \"%s\": %lld is negative", util_escape(text, sizeof text, name), (long long)value);
-    UTIL_TRY(enter(s, err));
+    UTIL_TRY(session_enter(s, err));
     for (size_t i = 0; i < s->model->n_in; i++)
         for (int d = 0; d < s->model->inputs[i].tensor.rank; d++) {
             const char *symbol = s->model->inputs[i].dim_names[d];
@@ -148,7 +156,7 @@ clstm_status clstm_session_set_dim(clstm_session *s, const char *name, int64_t v
             s->fixed[i * CLSTM_MAX_RANK + (size_t)d] = value;
             found = true;
         }
-    return leave(s, found ? CLSTM_OK : util_fail(err, CLSTM_BAD_ARGUMENT, "the model has no dimension \"%s\"", util_escape(text, sizeof text, name)));
+    return session_leave(s, found ? CLSTM_OK : util_fail(err, CLSTM_BAD_ARGUMENT, "the model has no dimension \"%s\"", util_escape(text, sizeof text, name)));
 }
 
 clstm_status clstm_session_set_constant(clstm_session *s, size_t i, const clstm_tensor *t, clstm_error *err) {
@@ -158,23 +166,23 @@ clstm_status clstm_session_set_constant(clstm_session *s, size_t i, const clstm_
         UTIL_TRY(check_input(s, i, t, err));
         UTIL_TRY(ir_const_new(t, &c, err));
     }
-    clstm_status status = enter(s, err);
+    clstm_status status = session_enter(s, err);
     if (status != CLSTM_OK) { ir_const_unref(c); return status; }
-    drop_plans(s);
+    session_drop_plans(s);
     ir_const_unref(s->constants[i]);
     s->constants[i] = c;
-    return leave(s, CLSTM_OK);
+    return session_leave(s, CLSTM_OK);
 }
 
 /* ---- outputs ------------------------------------------------------------------------------------------------------------------ */
 
 clstm_status clstm_session_bind_output(clstm_session *s, size_t i, void *data, size_t size, clstm_error *err) {
     if (i >= s->model->n_out) return util_fail(err, CLSTM_BAD_ARGUMENT, "there is no output %zu (the model has %zu)", i, s->model->n_out);
-    UTIL_TRY(enter(s, err));
+    UTIL_TRY(session_enter(s, err));
     if (s->current) plan_bind_output(s->current->plan, i, NULL);
     s->bindings[i] = (session_binding){.data = data, .size = data ? size : 0};
     s->current = NULL;                      /* bindings are applied when a plan is chosen */
-    return leave(s, CLSTM_OK);
+    return session_leave(s, CLSTM_OK);
 }
 
 const clstm_value *clstm_session_output(const clstm_session *s, size_t i) {
@@ -233,9 +241,10 @@ static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error
     made.shapes = util_calloc(s->model->n_in, sizeof *made.shapes);
     if (!made.shapes) return util_no_memory(err);
     memcpy(made.shapes, s->inputs, s->model->n_in * sizeof *made.shapes);
-    plan_request r = {s->model->onnx.graph, s->inputs, s->constants, &s->env, !s->options.no_optimise};
+    plan_request r = {s->model->onnx.graph, s->inputs, s->constants, &s->env, !s->options.no_optimise, (s->options.carry & CLSTM_CARRY_LAYERS) != 0};
     clstm_status status = plan_build(&r, &made.plan, err);
-    if (status != CLSTM_OK) { free(made.shapes); return status; }
+    if (status == CLSTM_OK) status = session_make_parts(s, &made, err);
+    if (status != CLSTM_OK) { drop_plan(&made); return status; }
     size_t at = s->n_plans;
     if (at < s->max_plans) s->n_plans++;
     else {
@@ -251,56 +260,64 @@ static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error
 }
 
 /* Makes s->current the plan for the inputs as they are set; builds it when allowed. */
-static clstm_status choose_plan(clstm_session *s, bool may_build, clstm_error *err) {
+clstm_status session_choose_plan(clstm_session *s, bool may_build, clstm_error *err) {
     char name[128];
     if (s->current) return CLSTM_OK;
     s->ran = false;
+    session_shape_carried(s);
     for (size_t i = 0; i < s->model->n_in; i++) {
-        s->views[i] = s->constants[i] ? NULL : &s->inputs[i];
-        if (!s->given[i] && !s->constants[i])
+        if (!s->given[i] && !s->constants[i] && s->pair_of[i] < 0)
             return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\" is not set", util_escape(name, sizeof name, s->model->inputs[i].name));
     }
     session_plan *p = find_plan(s);
     if (!p && !may_build) return util_fail(err, CLSTM_NOT_PREPARED, "the session is not prepared for these input shapes");
     if (!p) UTIL_TRY(build_plan(s, &p, err));
     p->used = ++s->clock;
+    UTIL_TRY(session_own_state(s, p, err));
     UTIL_TRY(apply_bindings(s, p->plan, err));
     s->current = p;
     return CLSTM_OK;
 }
 
 clstm_status clstm_session_prepare(clstm_session *s, clstm_error *err) {
-    UTIL_TRY(enter(s, err));
+    UTIL_TRY(session_enter(s, err));
     util_fpmode mode = util_fpmode_enter();
-    clstm_status status = choose_plan(s, true, err);
+    clstm_status status = session_choose_plan(s, true, err);
     util_fpmode_leave(mode);
     s->ran = false;
-    return leave(s, status);
+    return session_leave(s, status);
 }
 
 static clstm_status check_data(const clstm_session *s, clstm_error *err) {
     char name[128];
     for (size_t i = 0; i < s->model->n_in; i++)
-        if (s->views[i] && s->inputs[i].kind == CLSTM_KIND_TENSOR && !s->inputs[i].tensor.data && clstm_tensor_count(&s->inputs[i].tensor))
+        if (!s->constants[i] && s->pair_of[i] < 0 && s->inputs[i].kind == CLSTM_KIND_TENSOR && !s->inputs[i].tensor.data && clstm_tensor_count(&s->inputs[i].tensor))
             return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\" has a shape but no data", util_escape(name, sizeof name, s->model->inputs[i].name));
     return CLSTM_OK;
 }
 
-clstm_status clstm_session_run(clstm_session *s, clstm_error *err) {
-    UTIL_TRY(enter(s, err));
-    util_fpmode mode = util_fpmode_enter();
-    clstm_status status = choose_plan(s, !s->options.realtime, err);
-    if (status == CLSTM_OK) status = check_data(s, err);
-    if (status == CLSTM_OK) {
-        util_pool_enter(s->pool);
-        status = plan_run(s->current->plan, s->views, err);
-        util_pool_leave(s->pool);
-        if (status == CLSTM_OK) status = copy_outputs(s, s->current->plan, err);
-        atomic_store_explicit(&s->cancel, false, memory_order_relaxed);
-    }
+clstm_status session_execute(clstm_session *s, clstm_error *err) {
+    session_plan *p = s->current;
+    UTIL_TRY(check_data(s, err));
+    UTIL_TRY(session_enter_state(s, p, err));
+    util_pool_enter(s->pool);
+    clstm_status status = plan_run(p->plan, p->views, err);
+    util_pool_leave(s->pool);
+    atomic_store_explicit(&s->cancel, false, memory_order_relaxed);
+    if (status == CLSTM_OK) status = copy_outputs(s, p->plan, err);
+    if (status == CLSTM_OK) session_leave_state(s, p);
     s->ran = status == CLSTM_OK;
+    return status;
+}
+
+clstm_status clstm_session_run(clstm_session *s, clstm_error *err) {
+    UTIL_TRY(session_enter(s, err));
+    util_fpmode mode = util_fpmode_enter();
+    s->ran = false;
+    clstm_status status = session_choose_plan(s, !s->options.realtime, err);
+    if (status == CLSTM_OK) status = session_execute(s, err);
     util_fpmode_leave(mode);
-    return leave(s, status);
+    return session_leave(s, status);
 }
 
 void clstm_session_cancel(clstm_session *s) { atomic_store_explicit(&s->cancel, true, memory_order_relaxed); }

@@ -130,6 +130,15 @@ clstm_status plan_run_body(op_ctx *ctx, int which, int n_in, const clstm_value *
 
 /* ---- what a plan holds --------------------------------------------------------------------------------------------------------- */
 
+size_t plan_carried(const plan *p) { return p->graph->n_in - p->own_inputs; }
+
+void plan_carried_part(const plan *p, size_t k, const char **name, clstm_tensor *type, ir_const **initial) {
+    const ir_value *v = p->graph->inputs[p->own_inputs + k];
+    *name = v->name;
+    *type = v->type;
+    *initial = p->initial[k];
+}
+
 size_t plan_step_count(const plan *p) { return p->root.n_steps; }
 size_t plan_arena_bytes(const plan *p) { return p->memory_bytes; }
 

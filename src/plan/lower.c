@@ -152,6 +152,16 @@ static clstm_status set_inputs(ir_graph *g, const plan_request *r) {
     return CLSTM_OK;
 }
 
+static clstm_status carry_layers(plan *p, bool wanted, clstm_error *err) {
+    p->own_inputs = p->graph->n_in;
+    if (wanted) UTIL_TRY(plan_carry_layers(p->graph, err));
+    size_t n = p->graph->n_in - p->own_inputs;
+    p->initial = util_arena_alloc(&p->arena, n, sizeof *p->initial);
+    if (!p->initial) return util_no_memory(err);
+    for (size_t k = 0; k < n; k++) p->initial[k] = p->graph->inputs[p->own_inputs + k]->user;
+    return CLSTM_OK;
+}
+
 clstm_status plan_build(const plan_request *r, plan **out, clstm_error *err) {
     plan *p = util_calloc(1, sizeof *p);
     if (!p) return util_no_memory(err);
@@ -161,6 +171,7 @@ clstm_status plan_build(const plan_request *r, plan **out, clstm_error *err) {
     clstm_status s = ir_graph_clone(r->graph, &p->graph, err);
     if (s == CLSTM_OK) s = set_inputs(p->graph, r);
     if (s == CLSTM_OK && p->optimise) s = plan_optimise(p->graph, &p->env, false, err);
+    if (s == CLSTM_OK) s = carry_layers(p, r->carry_layers, err);
     if (s == CLSTM_OK) s = plan_lower(p, err);
     int64_t most = r->env->limits->value[CLSTM_LIMIT_ARENA_BYTES];
     if (s == CLSTM_OK && most && p->root.arena_bytes > (size_t)most)

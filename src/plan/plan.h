@@ -24,12 +24,18 @@ typedef struct plan_request {
     ir_const *const *constants;     /* one for each graph input: declared constants, or NULL */
     const op_env *env;              /* must outlive the plan */
     bool optimise;                  /* false: every node a dynamic step, a plain interpreter */
+    bool carry_layers;              /* internal states of forward layers become inputs and outputs behind the graph's own */
 } plan_request;
 
 clstm_status plan_build(const plan_request *request, plan **out, clstm_error *err);
 void plan_destroy(plan *p);
 
-/* inputs[i]: the value of graph input i, read in place (NULL for declared constants). */
+/* The carried layer states: number k is input n_in + k and output n_out + k of the plan. */
+size_t plan_carried(const plan *p);
+/* Its name, type and shape, and what it starts from (NULL: zero). They live as long as the plan. */
+void plan_carried_part(const plan *p, size_t k, const char **name, clstm_tensor *type, ir_const **initial);
+
+/* inputs[i]: the value of graph input i (carried ones behind), read in place (NULL for declared constants). */
 clstm_status plan_run(plan *p, const clstm_value *const *inputs, clstm_error *err);
 /* Output i of the last run. */
 const clstm_value *plan_output(const plan *p, size_t i);

@@ -50,6 +50,8 @@ struct plan {
     plan_slot **views;          /* slots with a base, in order */
     size_t n_views, cap_views;
     bool profile, optimise;
+    size_t own_inputs;          /* graph inputs before carried states were appended */
+    ir_const **initial;         /* of each carried state, or NULL */
 };
 
 clstm_status plan_lower(plan *p, clstm_error *err);
@@ -64,6 +66,7 @@ clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_c
 /* The rewriting passes, in order (passes.c); sets *changed. */
 clstm_status plan_passes(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_simplify(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
+clstm_status plan_carry_layers(ir_graph *g, clstm_error *err);
 /* Takes out nodes that no output needs. */
 void plan_remove_dead(ir_graph *root);
 

@@ -1,0 +1,293 @@
+/* api/carry: which states a session carries, and the way between a state's memory and a plan's inputs and outputs. */
+#include "api/api_internal.h"
+
+#include "plan/pairs.h"
+#include "tensor/tensor.h"
+#include "util/fpmode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- pairs -------------------------------------------------------------------------------------------------------------------- */
+
+static void add_pair(clstm_session *s, int input, int output, const char *why) {
+    int at = s->pair_of[input] >= 0 ? s->pair_of[input] : (int)s->n_pairs++;
+    s->pairs[at] = (session_pair){input, output, why};
+    s->pair_of[input] = at;
+}
+
+/* Metadata "clstm.state.OUTPUT" = INPUT. */
+static clstm_status read_metadata(const clstm_model *m, int *stated, clstm_error *err) {
+    static const char prefix[] = "clstm.state.";
+    char text[128];
+    for (size_t i = 0; i < m->n_out; i++) stated[i] = -1;
+    for (size_t k = 0; k < m->onnx.n_metadata; k++) {
+        const onnx_text *t = &m->onnx.metadata[k];
+        if (strncmp(t->key, prefix, sizeof prefix - 1)) continue;
+        int out = clstm_model_find_output(m, t->key + sizeof prefix - 1), in = clstm_model_find_input(m, t->value);
+        if (out < 0 || in < 0)
+            return util_fail(err, CLSTM_BAD_MODEL, "metadata \"%s\" names a port that the model does not have", util_escape(text, sizeof text, t->key));
+        stated[out] = in;
+    }
+    return CLSTM_OK;
+}
+
+clstm_status session_find_pairs(clstm_session *s, clstm_error *err) {
+    const clstm_model *m = s->model;
+    int *stated = util_calloc(m->n_out, sizeof *stated);
+    plan_pair *found = util_calloc(m->n_in, sizeof *found);
+    size_t n = 0;
+    clstm_status status = stated && found ? read_metadata(m, stated, err) : util_no_memory(err);
+    if (status == CLSTM_OK) {
+        plan_ports ports = {m->inputs, m->outputs, m->n_in, m->n_out, stated};
+        status = plan_find_pairs(m->onnx.graph, &ports, found, &n, err);
+    }
+    for (size_t k = 0; k < n && status == CLSTM_OK; k++) add_pair(s, found[k].input, found[k].output, found[k].why);
+    free(stated);
+    free(found);
+    return status;
+}
+
+clstm_status clstm_session_carry(clstm_session *s, const char *output, const char *input, clstm_error *err) {
+    char text[128];
+    int out = clstm_model_find_output(s->model, output), in = clstm_model_find_input(s->model, input);
+    if (out < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "there is no output \"%s\"", util_escape(text, sizeof text, output));
+    if (in < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "there is no input \"%s\"", util_escape(text, sizeof text, input));
+    UTIL_TRY(session_enter(s, err));
+    session_drop_plans(s);
+    clstm_state_destroy(s->own);
+    s->own = NULL;
+    /* What was told last counts: an output that another input had is free again. */
+    for (size_t k = 0; k < s->n_pairs; k++) {
+        if (s->pairs[k].output != out || s->pairs[k].input == in) continue;
+        s->pair_of[s->pairs[k].input] = -1;
+        s->pairs[k] = s->pairs[--s->n_pairs];
+        if (k < s->n_pairs) s->pair_of[s->pairs[k].input] = (int)k;
+        k--;
+    }
+    add_pair(s, in, out, "told");
+    return session_leave(s, CLSTM_OK);
+}
+
+bool clstm_session_carry_describe(const clstm_session *s, size_t index, clstm_carry_info *info) {
+    const session_plan *p = s->current;
+    if (index >= (p ? p->n_parts : s->n_pairs)) return false;
+    memset(info, 0, sizeof *info);
+    if (index < s->n_pairs) {
+        const session_pair *pair = &s->pairs[index];
+        *info = (clstm_carry_info){s->model->inputs[pair->input].name, pair->input, pair->output, pair->why, s->model->inputs[pair->input].tensor};
+    } else *info = (clstm_carry_info){.name = p->parts[index].name, .input = -1, .output = -1, .why = "internal"};
+    if (p) info->tensor = p->parts[index].value.tensor;
+    info->tensor.data = NULL;
+    return true;
+}
+
+/* ---- shapes ---------------------------------------------------------------------------------------------------------------------- */
+
+/* What inputs that were set say about a symbol; 1 when they say nothing. */
+static int64_t size_of_symbol(const clstm_session *s, const char *symbol) {
+    for (size_t i = 0; i < s->model->n_in && symbol; i++)
+        for (int d = 0; d < s->model->inputs[i].tensor.rank; d++)
+            if (s->given[i] && s->model->inputs[i].dim_names[d] && !strcmp(s->model->inputs[i].dim_names[d], symbol) && d < s->inputs[i].tensor.rank)
+                return s->inputs[i].tensor.dims[d];
+    return 1;
+}
+
+void session_shape_carried(clstm_session *s) {
+    for (size_t k = 0; k < s->n_pairs; k++) {
+        size_t i = (size_t)s->pairs[k].input;
+        const clstm_port *port = &s->model->inputs[i];
+        if (s->given[i] || s->constants[i] || port->tensor.rank < 0) continue;
+        s->inputs[i] = (clstm_value){.kind = CLSTM_KIND_TENSOR, .tensor = port->tensor};
+        for (int d = 0; d < port->tensor.rank; d++) {
+            int64_t fixed = s->fixed[i * CLSTM_MAX_RANK + (size_t)d];
+            if (port->tensor.dims[d] < 0) s->inputs[i].tensor.dims[d] = fixed >= 0 ? fixed : size_of_symbol(s, port->dim_names[d]);
+        }
+    }
+}
+
+/* The axis along which streams lie in a state port: the only dimension that the model leaves open; -1: none. */
+static int open_axis(const clstm_port *port) {
+    int axis = -1;
+    for (int d = 0; d < port->tensor.rank; d++) {
+        if (port->tensor.dims[d] >= 0) continue;
+        if (axis >= 0) return -1;
+        axis = d;
+    }
+    return axis;
+}
+
+clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *err) {
+    size_t n_in = s->model->n_in, extra = plan_carried(p->plan);
+    p->views = util_calloc(n_in + extra, sizeof *p->views);
+    p->parts = util_calloc(s->n_pairs + extra, sizeof *p->parts);
+    if (!p->views || !p->parts) return util_no_memory(err);
+    for (size_t i = 0; i < n_in; i++) p->views[i] = s->constants[i] ? NULL : &s->inputs[i];
+    for (size_t k = 0; k < s->n_pairs + extra; k++) {
+        session_part *part = &p->parts[k];
+        char name[128];
+        if (k < s->n_pairs) {
+            const session_pair *pair = &s->pairs[k];
+            part->input = (size_t)pair->input;
+            part->output = (size_t)pair->output;
+            part->name = s->model->inputs[pair->input].name;
+            part->value = s->inputs[pair->input];
+            part->lane_axis = open_axis(&s->model->inputs[pair->input]);
+        } else {
+            size_t e = k - s->n_pairs;
+            part->input = n_in + e;
+            part->output = s->model->n_out + e;
+            part->value.kind = CLSTM_KIND_TENSOR;
+            plan_carried_part(p->plan, e, &part->name, &part->value.tensor, &part->initial);
+            part->lane_axis = part->value.tensor.dims[0] == 1 ? 1 : 0;
+        }
+        part->value.tensor.data = NULL;
+        if (part->input < n_in && s->constants[part->input])
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\" is declared constant and carried", util_escape(name, sizeof name, part->name));
+        const clstm_value *out = plan_output(p->plan, part->output);
+        if (!tensor_bytes(&part->value.tensor, &part->bytes) ||
+            (out->kind == CLSTM_KIND_TENSOR && tensor_shape_known(&out->tensor) && (!tensor_same_shape(&out->tensor, &part->value.tensor) || out->tensor.type != part->value.tensor.type))) {
+            char have[200], want[200];
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "state \"%s\" has the shape %s, the output that should carry it %s", util_escape(name, sizeof name, part->name),
+                             tensor_shape_text(have, sizeof have, &part->value.tensor), tensor_shape_text(want, sizeof want, &out->tensor));
+        }
+        p->views[part->input] = &part->value;
+        p->n_parts = k + 1;
+    }
+    return CLSTM_OK;
+}
+
+void session_drop_parts(session_plan *p) {
+    free(p->views);
+    free(p->parts);
+}
+
+/* ---- a run -------------------------------------------------------------------------------------------------------------------------- */
+
+static clstm_status check_state(const session_plan *p, const clstm_state *st, clstm_error *err) {
+    char name[128], have[200], want[200];
+    if (st->n_parts != p->n_parts) return util_fail(err, CLSTM_BAD_ARGUMENT, "the state has %zu parts, the session carries %zu", st->n_parts, p->n_parts);
+    for (size_t k = 0; k < p->n_parts; k++) {
+        const clstm_tensor *a = &st->parts[k].tensor, *b = &p->parts[k].value.tensor;
+        if (a->type == b->type && tensor_same_shape(a, b)) continue;
+        return util_fail(err, CLSTM_BAD_ARGUMENT, "carried state \"%s\" has the shape %s, these inputs need %s: reset the session or attach another state",
+                         util_escape(name, sizeof name, p->parts[k].name), tensor_shape_text(have, sizeof have, a), tensor_shape_text(want, sizeof want, b));
+    }
+    return CLSTM_OK;
+}
+
+clstm_status session_own_state(clstm_session *s, session_plan *p, clstm_error *err) {
+    return !p->n_parts || s->own ? CLSTM_OK : state_make(p->parts, p->n_parts, 0, &s->own, err);
+}
+
+clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error *err) {
+    if (!p->n_parts) return CLSTM_OK;
+    clstm_state *st = s->attached ? s->attached : s->own;
+    UTIL_TRY(check_state(p, st, err));
+    for (size_t k = 0; k < p->n_parts; k++) {
+        session_part *part = &p->parts[k];
+        part->value.tensor.data = st->parts[k].tensor.data;
+        if (part->input >= s->model->n_in || !s->pending[part->input] || s->attached) continue;
+        memcpy(st->parts[k].tensor.data, s->inputs[part->input].tensor.data, part->bytes);
+        s->pending[part->input] = false;
+    }
+    return CLSTM_OK;
+}
+
+void session_leave_state(clstm_session *s, session_plan *p) {
+    (void)s;
+    for (size_t k = 0; k < p->n_parts; k++) {
+        const session_part *part = &p->parts[k];
+        memmove(part->value.tensor.data, plan_output(p->plan, part->output)->tensor.data, part->bytes);
+    }
+}
+
+clstm_status clstm_session_reset(clstm_session *s, clstm_error *err) {
+    UTIL_TRY(session_enter(s, err));
+    /* Made anew at the next plan: the shapes may be others then. */
+    clstm_state_destroy(s->own);
+    s->own = NULL;
+    clstm_status status = s->current ? session_own_state(s, s->current, err) : CLSTM_OK;
+    return session_leave(s, status);
+}
+
+clstm_status clstm_session_attach(clstm_session *s, clstm_state *state, clstm_error *err) {
+    UTIL_TRY(session_enter(s, err));
+    clstm_status status = state && s->current ? check_state(s->current, state, err) : CLSTM_OK;
+    if (status == CLSTM_OK) s->attached = state;
+    return session_leave(s, status);
+}
+
+clstm_status clstm_state_create(clstm_session *s, int lanes, clstm_state **state, clstm_error *err) {
+    *state = NULL;
+    if (lanes < 0 || lanes > 1) return util_fail(err, CLSTM_BAD_ARGUMENT, "lanes is %d, expected 0 or 1", lanes);
+    UTIL_TRY(session_enter(s, err));
+    util_fpmode mode = util_fpmode_enter();
+    clstm_status status = session_choose_plan(s, true, err);
+    util_fpmode_leave(mode);
+    if (status == CLSTM_OK && !s->current->n_parts) status = util_fail(err, CLSTM_BAD_ARGUMENT, "the session carries no state");
+    if (status == CLSTM_OK) status = state_make(s->current->parts, s->current->n_parts, lanes, state, err);
+    return session_leave(s, status);
+}
+
+/* ---- many streams in one batched run --------------------------------------------------------------------------------------------------- */
+
+static clstm_status check_lanes(const session_plan *p, clstm_state *const *states, size_t count, clstm_error *err) {
+    char name[128];
+    for (size_t k = 0; k < p->n_parts; k++) {
+        const session_part *part = &p->parts[k];
+        util_escape(name, sizeof name, part->name);
+        if (part->lane_axis < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "state \"%s\" has no batch dimension of its own", name);
+        if (part->value.tensor.dims[part->lane_axis] != (int64_t)count)
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "%zu states for inputs of batch %lld", count, (long long)part->value.tensor.dims[part->lane_axis]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (states[i]->n_parts != p->n_parts) return util_fail(err, CLSTM_BAD_ARGUMENT, "state %zu has %zu parts, the session carries %zu", i, states[i]->n_parts, p->n_parts);
+        for (size_t k = 0; k < p->n_parts; k++)
+            if (states[i]->parts[k].bytes * count != p->parts[k].bytes)
+                return util_fail(err, CLSTM_BAD_ARGUMENT, "state %zu: \"%s\" is not one lane of the batch", i, util_escape(name, sizeof name, p->parts[k].name));
+    }
+    return CLSTM_OK;
+}
+
+/* Copies every lane between the batched state and the states of one lane. */
+static void move_lanes(const session_plan *p, clstm_state *own, clstm_state *const *states, size_t count, bool gather) {
+    for (size_t k = 0; k < p->n_parts; k++) {
+        const clstm_tensor *t = &p->parts[k].value.tensor;
+        int64_t outer = tensor_span(t, 0, p->parts[k].lane_axis);
+        size_t chunk = (size_t)tensor_span(t, p->parts[k].lane_axis + 1, t->rank) * clstm_type_size(t->type);
+        unsigned char *batch = own->parts[k].tensor.data;
+        for (size_t i = 0; i < count; i++) {
+            unsigned char *one = states[i]->parts[k].tensor.data;
+            for (int64_t o = 0; o < outer; o++) {
+                unsigned char *b = batch + ((size_t)o * count + i) * chunk, *l = one + (size_t)o * chunk;
+                if (gather) memcpy(b, l, chunk);
+                else memcpy(l, b, chunk);
+            }
+        }
+    }
+}
+
+clstm_status clstm_session_run_streams(clstm_session *s, clstm_state *const *states, size_t count, clstm_error *err) {
+    UTIL_TRY(session_enter(s, err));
+    util_fpmode mode = util_fpmode_enter();
+    clstm_state *attached = s->attached;
+    s->ran = false;
+    s->attached = NULL;
+    clstm_status status = session_choose_plan(s, !s->options.realtime, err);
+    if (status == CLSTM_OK && !s->current->n_parts) status = util_fail(err, CLSTM_BAD_ARGUMENT, "the session carries no state");
+    if (status == CLSTM_OK && check_state(s->current, s->own, NULL) != CLSTM_OK) {  /* another number of lanes than last time */
+        clstm_state_destroy(s->own);
+        s->own = NULL;
+        status = session_own_state(s, s->current, err);
+    }
+    if (status == CLSTM_OK) status = check_lanes(s->current, states, count, err);
+    if (status == CLSTM_OK) {
+        move_lanes(s->current, s->own, states, count, true);
+        status = session_execute(s, err);
+        if (status == CLSTM_OK) move_lanes(s->current, s->own, states, count, false);
+    }
+    s->attached = attached;
+    util_fpmode_leave(mode);
+    return session_leave(s, status);
+}
