@@ -22,7 +22,7 @@ static pbuf weights(const char *name, const char *dims, int n) {
 
 /* An LSTM over x [T,B,I] whose ports have the given names; "" for an internal zero state. */
 static clstm_model *lstm(const char *h0, const char *c0, const char *yh, const char *yc) {
-    static const int64_t x_dims[] = {-1, -1, I, INT64_MIN}, s_dims[] = {1, -1, H, INT64_MIN}, any[] = {INT64_MIN};
+    static const int64_t x_dims[] = {-1, -1, I, INT64_MIN}, s_dims[] = {1, -1, H, INT64_MIN}, any[] = {-1, -1, -1, INT64_MIN}, y_dims[] = {-1, -1, -1, -1, INT64_MIN};
     char in[100], out[100];
     pbuf g = {0};
     seed = 7;
@@ -38,7 +38,7 @@ static clstm_model *lstm(const char *h0, const char *c0, const char *yh, const c
     pb_msg(&g, F_GRAPH_INPUT, pb_port("x", x_dims));
     if (h0[0]) pb_msg(&g, F_GRAPH_INPUT, pb_port(h0, s_dims));
     if (c0[0]) pb_msg(&g, F_GRAPH_INPUT, pb_port(c0, s_dims));
-    pb_msg(&g, F_GRAPH_OUTPUT, pb_port("y", any));
+    pb_msg(&g, F_GRAPH_OUTPUT, pb_port("y", y_dims));
     if (yh[0]) pb_msg(&g, F_GRAPH_OUTPUT, pb_port(yh, any));
     if (yc[0]) pb_msg(&g, F_GRAPH_OUTPUT, pb_port(yc, any));
     pbuf m = pb_model(g);
