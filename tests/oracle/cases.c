@@ -41,6 +41,13 @@ long double oracle_error_ulp(oracle_type t, long double expected, long double go
     return fabsl(expected - got) / oracle_ulp(t, fmaxl(fabsl(expected), 0.0078125L));
 }
 
+long double oracle_tolerance(const oracle_case *c, int k, size_t i)
+{
+    const long double unit = oracle_ulp(c->type, fmaxl(fabsl(c->exact[k][i]), 0.0078125L));
+    const bool half = c->type == ORACLE_FLOAT16 || c->type == ORACLE_BFLOAT16;
+    return half ? 2 + 2 * c->drift[k] / unit : 32 + 16 * c->drift[k] / unit;
+}
+
 /* ---- What is drawn before any value ---- */
 
 static void draw_version(oracle_case *c, uint64_t *s)
@@ -329,8 +336,11 @@ static const char *expect(oracle_case *c, bool *fair)
     c->spread = 0;
     for (int k = 0; k < CASE_OUTPUTS; k++) {
         case_tensor *t = &c->out[k];
-        for (size_t i = 0; i < t->count; i++)
+        c->drift[k] = 0;
+        for (size_t i = 0; i < t->count; i++) {
             c->spread = fmaxl(c->spread, oracle_error_ulp(c->type, c->exact[k][i], t->v[i]));
+            c->drift[k] = fmaxl(c->drift[k], fabsl(c->exact[k][i] - t->v[i]));
+        }
         oracle_encode(c->type, c->exact[k], t->count, t->bytes);
         oracle_decode(c->type, t->bytes, t->count, t->v);
     }

@@ -64,6 +64,7 @@ typedef struct {
     case_tensor out[CASE_OUTPUTS]; /* present: the model has it. All are filled with the expected values, rounded to the type. */
     long double *exact[CASE_OUTPUTS];
     long double spread;          /* how far rounding errors move this case, in ulp(max(|expected|, 2^-7)) */
+    long double drift[CASE_OUTPUTS]; /* the same for each output, absolute */
 } oracle_case;
 
 /* NULL, or why the case could not be made. Free in both cases. */
@@ -78,5 +79,11 @@ const char *oracle_input_name(int i);
 const char *oracle_output_name(int i);
 /* Error of `got` in ulp(max(|expected|, 2^-7)) of the type; infinite when one is NaN or the infinities differ. */
 long double oracle_error_ulp(oracle_type t, long double expected, long double got);
+
+/* The error in the same unit that is allowed at element i of output k. Drift is what a rounding of every term of every gate's input
+ * (2^-23 relative; 2^-52 for double) and of every state does to the case; a library may be 32 ulp and sixteen times
+ * that off (one sample of the noise is not its worst; a wrong gate is off by thousands of times as much). For the
+ * half types, where one flipped rounding of a state is one ulp by itself, 2 ulp and twice that. */
+long double oracle_tolerance(const oracle_case *c, int k, size_t i);
 
 #endif

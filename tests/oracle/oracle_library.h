@@ -13,12 +13,7 @@ typedef struct {
     size_t chunked, permuted;  /* cases that those comparisons applied to */
 } oracle_tally;
 
-/* The error that is allowed, in ulp(max(|expected|, 2^-7)) of the declared type. The spread of the case is what a rounding of every
- * term of every gate's input (2^-24 relative, float; 2^-53, double) and of every state does to it; the library may be four times as
- * far off plus 16 ulp. For the half types, where one flipped rounding of a state is one ulp by itself, twice and 2 ulp. */
-long double oracle_tolerance(const oracle_case *c);
-
-/* True when the library agrees: two runs of one session within the tolerance and equal in bits; run as the case draws it and with
+/* True when the library agrees: two runs of one session within oracle_tolerance() and equal in bits; run as the case draws it and with
  * states and lengths as inputs equal in bits; in pieces along the sequence with the states carried over, equal in bits (one
  * direction); with the rows of the batch in another order, equal in bits. Else `why` (of `size` bytes) tells the first difference. */
 bool oracle_compare(const oracle_case *c, oracle_tally *tally, char *why, size_t size);
