@@ -2,6 +2,7 @@
 #include "api/api_internal.h"
 
 #include "ops/table.h"
+#include "rnn/spec.h"
 #include "util/file.h"
 #include "util/fpmode.h"
 
@@ -38,8 +39,19 @@ static clstm_status make_ports(clstm_model *m, ir_value *const *values, size_t n
     return CLSTM_OK;
 }
 
+/* Warns of recurrent nodes that are valid but most likely not meant so. */
+static void tell_doubts(const ir_graph *g, const onnx_source *src, const char *producer) {
+    char line[600];
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const ir_node *n = g->nodes[i];
+        if (rnn_doubt(n, producer, line, sizeof line)) src->warning(src->warning_user, line);
+        for (int b = 0; b < n->n_bodies; b++) tell_doubts(n->bodies[b], src, producer);
+    }
+}
+
 static clstm_status build(clstm_model *m, const onnx_source *src, clstm_error *err) {
     UTIL_TRY(onnx_import(src, lookup, NULL, &m->onnx, err));
+    if (src->warning) tell_doubts(m->onnx.graph, src, m->onnx.producer);
     ir_graph *g = m->onnx.graph;
     UTIL_TRY(api_count_operators(m, err));
     m->n_in = g->n_in;

@@ -4,6 +4,7 @@
 #include "tensor/tensor.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -54,7 +55,7 @@ static clstm_status read_activations(const ir_node *n, rnn_spec *s, clstm_error 
         take(&alpha, a, ort);
         take(&beta, a, ort);
     }
-    s->left_over = alpha.used < alpha.count || beta.used < beta.count;
+    s->left_over = alpha.used < alpha.count ? "activation_alpha" : beta.used < beta.count ? "activation_beta" : NULL;
     return CLSTM_OK;
 }
 
@@ -71,6 +72,16 @@ static clstm_status lens_type(clstm_type t, clstm_error *err) {
     if (t == CLSTM_INT64)
         return util_fail(err, CLSTM_BAD_MODEL, "input sequence_lens has type int64, expected int32: put a Cast to int32 before it");
     return CLSTM_OK;
+}
+
+static const char projection[] = "the PyTorch exporter drops the projection of an LSTM (proj_size): this file may be such a one";
+
+/* hidden_size against R, as far as R's shape is known. */
+static clstm_status agree_hidden(const rnn_spec *s, const clstm_tensor *r, clstm_error *err) {
+    if (!s->hidden || r->rank != 3 || r->dims[2] < 0 || r->dims[2] == s->hidden) return CLSTM_OK;
+    bool projected = s->kind == RNN_LSTM && r->dims[1] == 4 * s->hidden && r->dims[2] < s->hidden;
+    return util_fail(err, CLSTM_BAD_MODEL, "attribute hidden_size is %lld, but input R has hidden size %lld%s%s", (long long)s->hidden,
+                     (long long)r->dims[2], projected ? "; " : "", projected ? projection : "");
 }
 
 clstm_status rnn_check(ir_node *n, clstm_error *err) {
@@ -91,8 +102,23 @@ clstm_status rnn_check(ir_node *n, clstm_error *err) {
     s->hidden = hidden ? hidden->v.i : 0;
     s->clip = clip ? clip->v.f : INFINITY;
     if (n->n_in > RNN_LENS && n->inputs[RNN_LENS]) UTIL_TRY(lens_type(n->inputs[RNN_LENS]->type.type, err));
+    UTIL_TRY(agree_hidden(s, &n->inputs[RNN_R]->type, err));
     n->params = s;
     return CLSTM_OK;
+}
+
+bool rnn_doubt(const ir_node *n, const char *producer, char *out, size_t size) {
+    const rnn_spec *s = n->op->check == rnn_check ? rnn_spec_of(n) : NULL;
+    char text[256];
+    if (!s) return false;
+    if (s->left_over) {
+        snprintf(out, size, "%s: attribute %s has values that no activation takes", ir_node_text(text, sizeof text, n), s->left_over);
+        return true;
+    }
+    if (s->kind != RNN_GRU || s->reset_after || !producer || strcmp(producer, "pytorch") != 0) return false;
+    snprintf(out, size, "%s: linear_before_reset is 0, but PyTorch's GRU is linear_before_reset = 1 and some of its exporters leave the "
+             "attribute out: the numbers may differ from PyTorch's", ir_node_text(text, sizeof text, n));
+    return true;
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------------------- */
@@ -113,16 +139,10 @@ static clstm_status expect_rank3(op_ctx *ctx, int i, const char *name) {
     return op_bad_model(ctx, "input %s has shape %s, expected rank 3", name, tensor_shape_text(text, sizeof text, op_in(ctx, i)));
 }
 
-static const char projection[] = "the PyTorch exporter drops the projection of an LSTM (proj_size): this file may be such a one";
-
 static clstm_status read_hidden(op_ctx *ctx, const rnn_spec *s, rnn_sizes *z) {
     const clstm_tensor *r = op_in(ctx, RNN_R);
     z->h = r->dims[2];
-    if (s->hidden && s->hidden != z->h) {
-        bool projected = s->kind == RNN_LSTM && r->dims[1] == 4 * s->hidden && z->h < s->hidden;
-        return op_bad_model(ctx, "attribute hidden_size is %lld, but input R has hidden size %lld%s%s", (long long)s->hidden,
-                            (long long)z->h, projected ? "; " : "", projected ? projection : "");
-    }
+    UTIL_TRY(agree_hidden(s, r, ctx->err));
     if (z->h == 0) return op_bad_model(ctx, "input R has hidden size 0");
     if (z->i == 0) return op_bad_model(ctx, "input X has input size 0");
     if (z->h > INT64_MAX / 64) return op_bad_model(ctx, "input R has hidden size %lld", (long long)z->h);
