@@ -13,13 +13,15 @@ enum { OLDEST_IR = 3, NEWEST_IR = ONNX__VERSION__IR_VERSION };
 /* ---- unpacking ------------------------------------------------------------------------------------------------------------ */
 
 /* Everything that protobuf-c makes lies in one arena of at most `left` more bytes; nothing is freed singly. */
-typedef struct budget { util_arena arena; size_t left; bool spent; } budget;
+typedef struct budget { util_arena arena; size_t left; bool spent, no_memory; } budget;
 
 static void *budget_alloc(void *data, size_t size) {
     budget *b = data;
     if (size > b->left) { b->spent = true; return NULL; }
     b->left -= size;
-    return util_arena_alloc(&b->arena, 1, size);
+    void *p = util_arena_alloc(&b->arena, 1, size);
+    b->no_memory |= !p;
+    return p;
 }
 static void budget_free(void *data, void *block) { (void)data; (void)block; }
 
@@ -29,6 +31,7 @@ static clstm_status unpack(importer *im, budget *b) {
     ProtobufCAllocator allocator = {budget_alloc, budget_free, b};
     im->model = onnx__model_proto__unpack(&allocator, im->scan.size, im->scan.bytes);
     if (im->model) return CLSTM_OK;
+    if (b->no_memory) return util_no_memory(im->err);
     if (b->spent) return util_fail(im->err, CLSTM_LIMIT, "the file's messages need too much memory (limit messages)");
     return util_fail(im->err, CLSTM_BAD_MODEL, "not a valid ONNX file: its messages cannot be read");
 }
@@ -134,7 +137,6 @@ clstm_status onnx_import(const onnx_source *src, op_lookup lookup, void *user, o
     clstm_status s = src->size ? import_model(&im, &b) : util_fail(err, CLSTM_BAD_MODEL, "the file is empty");
     for (size_t i = 0; im.shared && i < im.scan.n_tensors; i++) ir_const_unref(im.shared[i]);
     free(im.shared);
-    onnx_names_clear(&im.functions);
     onnx_scan_clear(&im.scan);
     util_arena_destroy(&b.arena);
     out->graph = im.root;

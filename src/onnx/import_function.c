@@ -2,20 +2,34 @@
  * outputs and the call's attributes for its references. */
 #include "onnx/import_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* (domain, name, overload) as one text that no choice of the three confuses with another. */
-static const char *make_key(util_arena *arena, const char *domain, const char *name, const char *overload) {
-    size_t d = strlen(domain), n = strlen(name), size = d + n + strlen(overload) + 48;
-    char *key = util_arena_alloc(arena, size, 1);
-    if (key) snprintf(key, size, "%zu,%zu,%s%s%s", d, n, domain, name, overload);
-    return key;
+/* A function's identity. */
+typedef struct identity { const char *domain, *name, *overload; } identity;
+
+static identity identity_of(const Onnx__FunctionProto *f) {
+    return (identity){onnx_domain(f->domain), onnx_text_of(f->name), onnx_text_of(f->overload)};
+}
+
+static int compare(const identity *a, const identity *b) {
+    int c = strcmp(a->name, b->name);
+    if (!c) c = strcmp(a->domain, b->domain);
+    return c ? c : strcmp(a->overload, b->overload);
+}
+
+static int compare_functions(const void *a, const void *b) {
+    const identity x = identity_of(*(Onnx__FunctionProto *const *)a), y = identity_of(*(Onnx__FunctionProto *const *)b);
+    return compare(&x, &y);
+}
+
+static int compare_key(const void *key, const void *f) {
+    const identity y = identity_of(*(Onnx__FunctionProto *const *)f);
+    return compare(key, &y);
 }
 
 clstm_status onnx_functions_index(importer *im) {
-    const Onnx__ModelProto *m = im->model;
+    Onnx__ModelProto *m = im->model;
     char shown[96];
     for (size_t i = 0; i < m->n_functions; i++) {
         const Onnx__FunctionProto *f = m->functions[i];
@@ -23,20 +37,20 @@ clstm_status onnx_functions_index(importer *im) {
         if (!*name) return util_fail(im->err, CLSTM_BAD_MODEL, "function %zu has no name", i);
         if (f->n_attribute > 1000 || f->n_attribute_proto > 1000 || f->n_opset_import > 1000)
             return util_fail(im->err, CLSTM_UNSUPPORTED, "function \"%s\" has too many attributes or imports", util_escape(shown, sizeof shown, name));
-        const char *key = make_key(im->root->arena, onnx_domain(f->domain), name, onnx_text_of(f->overload));
-        if (!key || !onnx_names_add(&im->functions, key, (void *)(uintptr_t)f, NULL)) return util_no_memory(im->err);
     }
-    if (onnx_names_seal(&im->functions)) return util_fail(im->err, CLSTM_BAD_MODEL, "two functions have the same domain, name and overload");
+    if (m->n_functions > 1) qsort(m->functions, m->n_functions, sizeof *m->functions, compare_functions);
+    for (size_t i = 1; i < m->n_functions; i++)
+        if (!compare_functions(&m->functions[i - 1], &m->functions[i]))
+            return util_fail(im->err, CLSTM_BAD_MODEL, "two functions \"%s\" have the same domain and overload", util_escape(shown, sizeof shown, m->functions[i]->name));
     return CLSTM_OK;
 }
 
 const Onnx__FunctionProto *onnx_function_find(const importer *im, const Onnx__NodeProto *np) {
-    util_arena scratch = {0};
-    if (!im->functions.n) return NULL;
-    const char *key = make_key(&scratch, onnx_domain(np->domain), onnx_text_of(np->op_type), onnx_text_of(np->overload));
-    const onnx_name *found = key ? onnx_names_find(&im->functions, key) : NULL;
-    util_arena_destroy(&scratch);
-    return found ? found->item : NULL;
+    const Onnx__ModelProto *m = im->model;
+    const identity key = {onnx_domain(np->domain), onnx_text_of(np->op_type), onnx_text_of(np->overload)};
+    if (!m->n_functions) return NULL;
+    Onnx__FunctionProto *const *found = bsearch(&key, m->functions, m->n_functions, sizeof *m->functions, compare_key);
+    return found ? *found : NULL;
 }
 
 /* ---- attributes of a call ---------------------------------------------------------------------------------------------------------- */

@@ -63,7 +63,6 @@ typedef struct importer {
     ir_graph *root;
     onnx_scan scan;
     Onnx__ModelProto *model;
-    onnx_names functions;                   /* key → Onnx__FunctionProto */
     onnx_external *external;
     ir_const **shared;                      /* by tensor index: constants of functions' bodies, shared by their calls */
     int64_t n_nodes, inlined_bytes, sparse_elements;
@@ -103,6 +102,7 @@ clstm_status onnx_opset(importer *im, const onnx_call *call, const char *domain,
 /* The row of an operator; CLSTM_UNSUPPORTED when there is none. */
 clstm_status onnx_operator(importer *im, const char *domain, const char *name, int version, const op_desc **op);
 
+/* Sorts the model's functions for onnx_function_find. */
 clstm_status onnx_functions_index(importer *im);
 const Onnx__FunctionProto *onnx_function_find(const importer *im, const Onnx__NodeProto *np);
 clstm_status onnx_function_inline(importer *im, const onnx_scope *sc, const onnx_pending *p);

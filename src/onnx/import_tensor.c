@@ -133,13 +133,13 @@ static clstm_status decode(importer *im, const onnx_stored *stored, clstm_tensor
 }
 
 static clstm_status from_file(importer *im, const onnx_stored *stored, clstm_tensor *t, size_t size, ir_const **out) {
+    if (!stored->count) return size ? wrong_size(im, t, 0, size) : ir_const_new(t, out, im->err);
     const onnx_span *spans = im->scan.spans + stored->first;
     for (uint32_t i = 0; i < stored->count; i++) {
         if (spans[i].field != spans[0].field) return util_fail(im->err, CLSTM_BAD_MODEL, "has elements in more than one field");
         if (spans[i].field != FIELD_RAW && spans[i].field != typed_field(t->type))
             return util_fail(im->err, CLSTM_BAD_MODEL, "has its elements in a field that is not for type %s", clstm_type_name(t->type));
     }
-    if (!stored->count) return size ? wrong_size(im, t, 0, size) : ir_const_new(t, out, im->err);
     if (spans->field != FIELD_RAW) return decode(im, stored, t, size, out);
     if (spans->size != size) return wrong_size(im, t, spans->size, size);
     return from_bytes(im, t, im->src->bytes + spans->offset, size, out);

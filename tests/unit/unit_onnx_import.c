@@ -385,7 +385,8 @@ START_TEST(shared_models) {
 }
 END_TEST
 
-/* 33.6 MB of weights are not read before they are packed: 10 ms is the promise, ten times that is still a failure of the design. */
+/* 33.6 MB of weights are not read before they are packed, at most copied once: 10 ms is the promise. Time of this thread, so that
+ * a busy machine does not count; the copies of protobuf-c would take past 50 ms. */
 START_TEST(large_weights_are_fast) {
     const size_t bytes = (size_t)33600 * 1000;
     float *data = calloc(bytes, 1);
@@ -395,18 +396,18 @@ START_TEST(large_weights_are_fast) {
     free(data);
     pbuf b = with_tensor(t);
     double best = 1e9;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 10 && best > 10; i++) {
         struct timespec from, to;
         onnx_model m;
-        clock_gettime(CLOCK_MONOTONIC, &from);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
         must_import(&b, &m);
-        clock_gettime(CLOCK_MONOTONIC, &to);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
         double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) * 1e-6;
         if (ms < best) best = ms;
         pb_done(&m);
     }
     printf("33.6 MB of weights imported in %.2f ms\n", best);
-    ck_assert_double_lt(best, 100);
+    ck_assert_double_lt(best, 40);
     pb_free(&b);
 }
 END_TEST
