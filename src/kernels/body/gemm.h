@@ -13,11 +13,13 @@ enum { GEMM(MAX_NV) = 8 };
 /* One depth block of A rows (GEMM(ROW_BLOCK) x GEMM(DEPTH_BLOCK)) and of a panel stay in L2 together. */
 enum { GEMM(DEPTH_BLOCK) = 512, GEMM(ROW_BLOCK) = 120 };
 
-typedef void GEMM(tile_fn)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, T *const *out);
+typedef void GEMM(tile_fn)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, T *const *out,
+                           const T *ahead);
 
-/* out[r] = start[r] + a[r][0..k) * b, for `np` neighbouring panels `stride` elements apart. */
+/* out[r] = start[r] + a[r][0..k) * b, for `np` neighbouring panels `stride` elements apart.  More than two rows leave the
+   loads time to bring k vectors at `ahead` closer. */
 INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *const *a, const T *b, int64_t stride, int64_t k,
-                       const T *const *start, T *const *out)
+                       const T *const *start, T *const *out, const T *ahead)
 {
     V acc[TILE_ROWS_1][GEMM(MAX_NV)];
     const T *row[TILE_ROWS_1];
@@ -48,6 +50,8 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
             }
         }
         b += nv * VLEN;
+        if (rows > 2)
+            __builtin_prefetch(ahead + i * VLEN, 0, 2);
     }
     UNROLL
     for (int r = 0; r < rows; r++) {
@@ -60,9 +64,9 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
 
 #define TILE(rows, np, nv)                                                                                                       \
     static void GEMM(tile_##rows##_##np##_##nv)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, \
-                                                T *const *out)                                                                   \
+                                                T *const *out, const T *ahead)                                                   \
     {                                                                                                                            \
-        GEMM(tile)(rows, np, nv, a, b, stride, k, start, out);                                                                   \
+        GEMM(tile)(rows, np, nv, a, b, stride, k, start, out, ahead);                                                                   \
     }
 /* clang-format off */
 TILE(1, 1, 1) TILE(2, 1, 1) TILE(3, 1, 1) TILE(4, 1, 1) TILE(5, 1, 1) TILE(6, 1, 1) TILE(7, 1, 1) TILE(8, 1, 1)
@@ -124,8 +128,19 @@ INLINE void GEMM(copy_part)(T *to, const T *from, int64_t n)
         V_STORE_PART(to, V_LOAD(from), (int)n);
 }
 
+/* The tiles of one panel share the fetching of the next: `next` walks from its start to `end`, beyond which there is no need. */
+INLINE const T *GEMM(take_ahead)(const T **next, const T *end, const T *current, int64_t k)
+{
+    const T *at = *next;
+    if (end - at < k * VLEN)
+        return current; /* in cache already: fetching it again does nothing */
+    *next = at + k * VLEN;
+    return at;
+}
+
 /* One tile of C, start values from wherever the first depth block takes them and from C afterwards. */
-INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0, int rows, int64_t k0, int64_t depth)
+INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0, int rows, int64_t k0, int64_t depth,
+                           const T **next, const T *end)
 {
     const kernel_layout *l = &g->b->layout;
     const T *a[TILE_ROWS_1], *start[TILE_ROWS_1];
@@ -150,7 +165,8 @@ INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0
         }
     }
     const T *b = (const T *)g->b->data + p * l->k * l->width + k0 * nv * VLEN;
-    GEMM(tiles)[nv - 1][rows - 1](a, b, 0, depth, start, out);
+    const T *ahead = GEMM(take_ahead)(next, end, b, depth);
+    GEMM(tiles)[nv - 1][rows - 1](a, b, 0, depth, start, out, ahead);
     for (int r = 0; partial && r < rows; r++)
         GEMM(copy_part)((T *)g->c + (row0 + r) * g->ldc + col, edge[r], valid);
 }
@@ -168,7 +184,7 @@ INLINE int64_t GEMM(one_row)(const kernel_gemm *g, int nv)
         const T *a = g->a;
         T *out = (T *)g->c + p * l->width;
         const T *start = g->start == KERNEL_INIT_C ? out : g->start == KERNEL_INIT_ROW ? (const T *)g->init + p * l->width : zeros;
-        GEMM(gemvs)[nv - 1](&a, (const T *)g->b->data + p * l->k * l->width, l->k * l->width, l->k, &start, &out);
+        GEMM(gemvs)[nv - 1](&a, (const T *)g->b->data + p * l->k * l->width, l->k * l->width, l->k, &start, &out, NULL);
     }
     return p;
 }
@@ -187,10 +203,12 @@ static void GEMM(gemm)(const kernel_gemm *g)
             int64_t m1 = m0 + row_block < g->m ? m0 + row_block : g->m;
             for (int64_t p = p0; p < g->p1; p++) {
                 int nv = p + 1 == l->panels ? last : whole;
+                const T *next = (const T *)g->b->data + (p + 1) * l->k * l->width + k0 * (p + 2 == l->panels ? last : whole) * VLEN;
+                const T *end = p + 1 < g->p1 ? next + depth * (p + 2 == l->panels ? last : whole) * VLEN : next;
                 int64_t tiles = (m1 - m0 + TILE_ROWS[nv - 1] - 1) / TILE_ROWS[nv - 1];
                 for (int64_t t = 0, row = m0; t < tiles; t++) {
                     int rows = (int)((m1 - row + tiles - t - 1) / (tiles - t)); /* even shares: no thin last tile */
-                    GEMM(one_tile)(g, p, nv, row, rows, k0, depth);
+                    GEMM(one_tile)(g, p, nv, row, rows, k0, depth, &next, end);
                     row += rows;
                 }
             }

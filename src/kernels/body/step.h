@@ -14,6 +14,7 @@ typedef struct ISA(step_block) {
     const kernel_step *s;
     int64_t row0, p;
     int rows, np, nv;
+    const float *next, *end; /* of the next panel of the recurrent weights: see take_ahead */
     float sigmoid_low, sigmoid_high, tanh_limit; /* the clip, or where the gate forms end */
     float sum[STEP_ROWS][STEP_VECTORS * VL] __attribute__((aligned(64)));
 } ISA(step_block);
@@ -29,30 +30,32 @@ INLINE void ISA(step_product)(ISA(step_block) *b, const kernel_packed *m, const 
     for (int r = 0; r < b->rows; r++)
         out[r] = b->sum[r];
     if (b->np > 1)
-        gemvs_f32(b->nv)(a, w, stride, m->layout.k, start, out);
+        gemvs_f32(b->nv)(a, w, stride, m->layout.k, start, out, NULL);
     else
-        tiles_f32(b->nv, b->rows)(a, w, stride, m->layout.k, start, out);
+        tiles_f32(b->nv, b->rows)(a, w, stride, m->layout.k, start, out, ISA(take_ahead_f32)(&b->next, b->end, w, m->layout.k));
 }
 
-/* The next block's start values: they come from a buffer of all steps, far away, and every sum waits for them. */
-INLINE void ISA(prefetch_pre)(const kernel_step *s, const kernel_layout *l, int64_t p, int64_t row0, int rows, int vectors)
+/* The next block's start values: they come from a buffer of many steps, far away, and every sum waits for them. */
+INLINE void ISA(prefetch_pre)(const ISA(step_block) *b, int64_t p, int64_t row0)
 {
-    if (s->w || s->batch == 1 || p < 0 || p >= l->panels)
+    const kernel_step *s = b->s;
+    if (s->w || s->batch == 1 || p < s->p0 || p >= s->p1)
         return;
-    for (int64_t r = row0; r < row0 + rows && r < s->batch; r++)
-        for (int v = 0; v < vectors; v++)
-            __builtin_prefetch(s->rows[r].pre + p * l->width + v * VL);
+    for (int64_t r = row0; r < row0 + b->rows && r < s->batch; r++)
+        for (int v = 0; v < b->nv; v++)
+            __builtin_prefetch(s->rows[r].pre + (p * b->nv + v) * VL);
 }
 
 /* Cuts [p0, p1) x batch into blocks: panels outside, so that a panel's weights are read once from beyond L2. */
-INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_layout *l, ISA(step_fn) *fn)
+INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_packed *m, ISA(step_fn) *fn)
 {
+    const kernel_layout *l = &m->layout;
     ISA(step_block) b;
     b.s = s;
     b.sigmoid_low = -s->clip > GATE_SIGMOID_LOW ? -s->clip : GATE_SIGMOID_LOW;
     b.sigmoid_high = s->clip < GATE_SIGMOID_HIGH ? s->clip : GATE_SIGMOID_HIGH;
     b.tanh_limit = s->clip < GATE_TANH_LIMIT ? s->clip : GATE_TANH_LIMIT;
-    int whole = l->width / VL, last = l->last_width / VL, gates = whole;
+    int whole = l->width / VL, last = l->last_width / VL;
     int np = s->batch == 1 ? GEMV_PANELS[whole - 1] : 1;
     int64_t full = last == whole ? s->p1 : s->p1 < l->panels ? s->p1 : l->panels - 1; /* whole panels end here */
     int64_t groups = (full - s->p0 + np - 1) / np, narrow = s->p1 - full;
@@ -64,11 +67,15 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_layout *l, ISA(s
         int64_t tiles = (s->batch + TILE_ROWS[b.nv - 1] - 1) / TILE_ROWS[b.nv - 1];
         while (b.p < end) {
             b.np = end - b.p == np ? np : 1;
+            int64_t following = b.p + (s->flags & KERNEL_STEP_BACKWARDS ? -b.np : b.np);
+            b.next = b.end = (const float *)m->data + following * l->k * l->width;
+            if (following >= s->p0 && following < s->p1)
+                b.end += l->k * (following + 1 == l->panels ? l->last_width : l->width);
             b.row0 = 0;
             for (int64_t t = 0; t < tiles; t++) {
                 b.rows = (int)((s->batch - b.row0 + tiles - t - 1) / (tiles - t));
-                int next = t + 1 == tiles;
-                ISA(prefetch_pre)(s, l, next ? b.p + (s->flags & KERNEL_STEP_BACKWARDS ? -b.np : b.np) : b.p, next ? 0 : b.row0 + b.rows, b.rows, b.np * gates);
+                int done = t + 1 == tiles;
+                ISA(prefetch_pre)(&b, done ? following : b.p, done ? 0 : b.row0 + b.rows);
                 fn(&b);
                 b.row0 += b.rows;
             }
@@ -147,7 +154,7 @@ static void ISA(lstm_block)(ISA(step_block) *b)
             ISA(lstm_cell)(b, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 4 * VL);
 }
 
-static void ISA(step_lstm)(const kernel_step *s) { ISA(step_blocks)(s, &s->r->layout, ISA(lstm_block)); }
+static void ISA(step_lstm)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(lstm_block)); }
 
 /* (1 - z)*n + z*h, so that z = 1 keeps h exactly */
 INLINE vf ISA(gru_mix)(vf z, vf n, vf h) { return vf_fma(z, h, (vf_set(1.0f) - z) * n); }
@@ -202,7 +209,7 @@ static void ISA(gru_block)(ISA(step_block) *b)
             ISA(gru_cell)(b, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 3 * VL, pre[r] + q * 3 * VL + 2 * VL);
 }
 
-static void ISA(step_gru)(const kernel_step *s) { ISA(step_blocks)(s, &s->r->layout, ISA(gru_block)); }
+static void ISA(step_gru)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(gru_block)); }
 
 /* GRU, linear_before_reset = 0, phase 1:  z = sigmoid(z)   rh = sigmoid(r)*H */
 static void ISA(gru_reset_block)(ISA(step_block) *b)
@@ -236,7 +243,7 @@ static void ISA(gru_reset_block)(ISA(step_block) *b)
     }
 }
 
-static void ISA(step_gru_reset)(const kernel_step *s) { ISA(step_blocks)(s, &s->r->layout, ISA(gru_reset_block)); }
+static void ISA(step_gru_reset)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(gru_reset_block)); }
 
 /* Phase 2:  n = tanh(xh + rh.Rh)   H = (1-z)*n + z*H;  a panel of rc is up to four vectors of units. */
 static void ISA(gru_candidate_block)(ISA(step_block) *b)
@@ -265,7 +272,7 @@ static void ISA(gru_candidate_block)(ISA(step_block) *b)
     }
 }
 
-static void ISA(step_gru_candidate)(const kernel_step *s) { ISA(step_blocks)(s, &s->rc->layout, ISA(gru_candidate_block)); }
+static void ISA(step_gru_candidate)(const kernel_step *s) { ISA(step_blocks)(s, s->rc, ISA(gru_candidate_block)); }
 
 /* RNN:  H = tanh(x + h.R) or relu */
 static void ISA(rnn_block)(ISA(step_block) *b)
@@ -298,6 +305,6 @@ static void ISA(rnn_block)(ISA(step_block) *b)
     }
 }
 
-static void ISA(step_rnn)(const kernel_step *s) { ISA(step_blocks)(s, &s->r->layout, ISA(rnn_block)); }
+static void ISA(step_rnn)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(rnn_block)); }
 
 #endif
