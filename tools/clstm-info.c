@@ -107,6 +107,30 @@ static void text_uses(const clstm_model *m, io_buffer *b) {
     }
 }
 
+/* ---- what a session takes -------------------------------------------------------------------------------------------------------- */
+
+typedef struct memory { bool known; size_t bytes; size_t steps; } memory;
+
+/* Prepares a session for the shapes that --shape and --dim give, 1 where they say nothing. A model that asks for more than such
+ * shapes (a sequence, say) leaves it unknown. */
+static void measure(const tool *t, clstm_model *m, memory *out) {
+    tool quiet = *t;
+    clstm_session *session = NULL;
+    clstm_error err;
+    inputs in = {0};
+    clstm_step step;
+    quiet.quiet = true;
+    *out = (memory){0};
+    if (!inputs_can_be_random(t, m) || tool_session(&quiet, m, &session, &err) != CLSTM_OK) return;
+    if (inputs_start(&quiet, m, &in) < 0 && inputs_randomise(&quiet, m, 0, &in) < 0 && inputs_apply(&in, session, &err) == CLSTM_OK &&
+        clstm_session_prepare(session, &err) == CLSTM_OK) {
+        *out = (memory){true, clstm_session_memory(session), 0};
+        for (size_t i = 0; clstm_session_step(session, i, &step); i++) out->steps += !step.view;
+    }
+    tool_session_end(session);
+    inputs_free(&in);
+}
+
 /* ---- a model as JSON ----------------------------------------------------------------------------------------------------------- */
 
 static void json_field(io_buffer *b, const char *key, const char *value) {
@@ -130,7 +154,7 @@ static void json_port(const clstm_port *p, io_buffer *b) {
     io_puts(b, p->tensor.rank < 0 ? "}" : p->tensor.rank ? "]}" : "[]}");
 }
 
-static void json_model(const clstm_model *m, const char *path, io_buffer *b) {
+static void json_model(const clstm_model *m, const char *path, const memory *mem, io_buffer *b) {
     clstm_model_info info;
     clstm_operator_use use;
     clstm_layer l;
@@ -170,16 +194,21 @@ static void json_model(const clstm_model *m, const char *path, io_buffer *b) {
         json_field(b, "name", use.name);
         io_putf(b, "\"version\": %d, \"count\": %zu}", use.version, use.count);
     }
-    io_puts(b, "]}\n");
+    io_puts(b, "]");
+    if (mem->known) io_putf(b, ",\n  \"session_bytes\": %zu, \"steps\": %zu", mem->bytes, mem->steps);
+    io_puts(b, "}\n");
 }
 
 static int describe(const tool *t, const char *path, io_buffer *b) {
     clstm_model *m;
     clstm_error err = {0};
     if (tool_load(t, path, &m, &err) != CLSTM_OK) return tool_refused(t, &err);
-    if (t->json) json_model(m, path, b);
+    memory mem;
+    measure(t, m, &mem);
+    if (t->json) json_model(m, path, &mem, b);
     else {
         text_head(m, path, b);
+        if (mem.known) io_putf(b, "  memory      %zu bytes a session, %zu steps a run (unset dimensions 1)\n", mem.bytes, mem.steps);
         text_ports(m, b);
         text_layers(m, b);
         text_uses(m, b);

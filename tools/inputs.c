@@ -175,6 +175,17 @@ static void fill_random(const clstm_tensor *v, uint64_t *state) {
     }
 }
 
+bool inputs_can_be_random(const tool *t, const clstm_model *model) {
+    clstm_error err;
+    clstm_tensor want;
+    for (size_t i = 0; i < clstm_model_input_count(model); i++) {
+        const clstm_port *port = clstm_model_input(model, i);
+        if (tool_want(t, model, i, &want, &err) != CLSTM_OK) return false;
+        if (!port->optional && (port->kind == CLSTM_KIND_SEQUENCE || want.rank < 0 || !clstm_type_size(want.type))) return false;
+    }
+    return true;
+}
+
 int inputs_randomise(const tool *t, const clstm_model *model, uint64_t seed, inputs *in) {
     for (size_t i = 0; i < in->count; i++) {
         input *one = &in->items[i];

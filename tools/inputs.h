@@ -20,6 +20,8 @@ int inputs_start(const tool *t, const clstm_model *model, inputs *in);
 int inputs_give(const tool *t, const clstm_model *model, char *const *arguments, size_t count, inputs *in);
 int inputs_from_data(const tool *t, const clstm_model *model, const char *dir, inputs *in);
 /* Fills what is missing from a seeded generator; unknown dimensions are those of given inputs of the same name, else 1. */
+/* Whether every input has a kind and rank that random numbers can fill. */
+bool inputs_can_be_random(const tool *t, const clstm_model *model);
 int inputs_randomise(const tool *t, const clstm_model *model, uint64_t seed, inputs *in);
 /* Says which inputs are missing, exit code 2; -1 when none is. */
 int inputs_complete(const tool *t, const clstm_model *model, const inputs *in);
