@@ -43,6 +43,10 @@ AC_DEFUN([AX_CLSTM_FLAGS], [
   for flag in -Wall -Wextra -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes; do
     AX_CLSTM_TRY_CFLAG([CLSTM_WARN_CFLAGS], [$flag])
   done
+  dnl clang tells of each loop that stays scalar; vectors are a hope there, not a demand
+  clstm_ignored=
+  AX_CLSTM_TRY_CFLAG([clstm_ignored], [-Wpass-failed])
+  AS_IF([test $clstm_flag = yes], [CLSTM_WARN_CFLAGS="$CLSTM_WARN_CFLAGS -Wno-pass-failed"])
   AS_IF([test "x$enable_werror" != xno], [CLSTM_WARN_CFLAGS="$CLSTM_WARN_CFLAGS -Werror"])
 
   dnl Bits must not depend on what the compiler contracts; see "Canonical order" in doc/architecture.md.

@@ -6,6 +6,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Inputs that got as far as the target's property; each target counts them. */
+extern long fuzz_reached;
+
 /* A mutation's random numbers: the same seed gives the same input again. */
 typedef struct fuzz_random { uint64_t state; } fuzz_random;
 uint64_t fuzz_next(fuzz_random *random);

@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_HOLDS(table.rows * table.columns == (int64_t)table.count);
         clstm_tensor want = clstm_tensor_view(CLSTM_DOUBLE, 2, (int64_t[]){-1, -1}, NULL);
         if (io_table_fit(&table, &want, NULL, &tensor, &err) == CLSTM_OK) {
+            fuzz_reached++;
             FUZZ_HOLDS(clstm_tensor_count(&tensor) == (int64_t)table.count);
             FUZZ_HOLDS(io_csv_format(&tensor, ',', &buffer, &err) == CLSTM_OK);
             io_put(&buffer, "", 1);

@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     clstm_tensor first = {0}, second = {0};
     io_buffer buffer = {0};
     if (io_npy_parse(data, size, 1 << 22, &first, &err) == CLSTM_OK) {
+        fuzz_reached++;
         FUZZ_HOLDS(io_npy_format(&first, &buffer, &err) == CLSTM_OK && !buffer.failed);
         FUZZ_HOLDS(io_npy_parse((const unsigned char *)buffer.data, buffer.size, 1 << 22, &second, &err) == CLSTM_OK);
         FUZZ_HOLDS(first.type == second.type && first.rank == second.rank);

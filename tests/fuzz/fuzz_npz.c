@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     io_list list = {0}, again = {0};
     io_buffer buffer = {0};
     if (io_npz_parse(data, size, budget, &list, &err) == CLSTM_OK) {
+        fuzz_reached++;
         int64_t total = 0;
         for (size_t i = 0; i < list.count; i++)
             total += clstm_tensor_count(&list.entries[i].value.tensor) * (int64_t)clstm_type_size(list.entries[i].value.tensor.type);

@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         io_buffer buffer = {0};
         if (io_pb_parse(data, size, forms[i], 1 << 22, &first, &err) == CLSTM_OK &&
             io_pb_format(&first, forms[i], "x", &buffer, &err) == CLSTM_OK && !buffer.failed) {
+            fuzz_reached++;
             FUZZ_HOLDS(io_pb_parse((const unsigned char *)buffer.data, buffer.size, forms[i], 1 << 23, &second, &err) == CLSTM_OK);
             same(&first, &second);
         }

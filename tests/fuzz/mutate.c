@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+long fuzz_reached;
+
 _Noreturn void fuzz_broken(const char *property, const char *file, int line)
 {
     fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, property);

@@ -119,6 +119,6 @@ int main(int argc, char **argv)
         else
             walk(argv[i]);
     }
-    printf("%ld files, %ld inputs\n", set.files, set.inputs);
-    return set.files > 0 ? 0 : 1;
+    printf("%ld files, %ld inputs, %ld of them accepted\n", set.files, set.inputs, fuzz_reached);
+    return set.files > 0 && fuzz_reached > 0 ? 0 : 1;
 }

@@ -25,4 +25,11 @@ replay npz tests/fuzz/seeds/npz
 replay csv tests/fuzz/seeds/csv
 replay wav tests/fuzz/seeds/wav
 replay tensor_pb --wire tests/fuzz/seeds/tensor_pb
+# models: the small ones, so that mutations reach deep
+# shellcheck disable=SC2046
+set -- $(find models tests/conformance -name model.onnx | LC_ALL=C sort)
+[ ! -d tests/data/bad ] || set -- "$@" tests/data/bad
+mutations=$((mutations / 50))
+replay load --wire "$@"
+replay run --wire "$@"
 finish

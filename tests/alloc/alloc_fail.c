@@ -1,0 +1,223 @@
+/* Failing memory: for every i, the i-th allocation of load, prepare and run fails. Each time the library must answer with an
+ * error (or manage without), leak nothing, and go on working when memory is back.
+ *
+ *   alloc_fail MODEL_DIR...        a directory holds model.onnx; its test_data_set_0 is not needed: inputs are zeros
+ *
+ * The program has its own malloc family in front of the C library's, so that every allocation of every linked library counts. */
+#include <clstm/clstm.h>
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t align, size_t size);
+void __libc_free(void *block);
+
+static atomic_long allocations, live;
+static atomic_long fail_at;             /* counts down to the one that fails; negative: none does */
+static atomic_bool counting;
+
+/* Seen by every library, whatever visibility this program is compiled with. */
+#pragma GCC visibility push(default)
+void *malloc(size_t size);
+void *calloc(size_t count, size_t size);
+void *realloc(void *block, size_t size);
+void *aligned_alloc(size_t align, size_t size);
+void *memalign(size_t align, size_t size);
+int posix_memalign(void **out, size_t align, size_t size);
+void free(void *block);
+#pragma GCC visibility pop
+
+static bool refuse(void)
+{
+    if (!atomic_load(&counting))
+        return false;
+    atomic_fetch_add(&allocations, 1);
+    return atomic_fetch_sub(&fail_at, 1) == 0;
+}
+
+static void *counted(void *block)
+{
+    if (block)
+        atomic_fetch_add(&live, 1);
+    else
+        errno = ENOMEM;
+    return block;
+}
+
+void *malloc(size_t size)
+{
+    return counted(refuse() ? NULL : __libc_malloc(size));
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return counted(refuse() ? NULL : __libc_calloc(count, size));
+}
+
+void *realloc(void *block, size_t size)
+{
+    if (!block)
+        return malloc(size);
+    void *moved = refuse() ? NULL : __libc_realloc(block, size);
+    if (!moved)
+        errno = ENOMEM;
+    return moved;
+}
+
+void *aligned_alloc(size_t align, size_t size)
+{
+    return counted(refuse() ? NULL : __libc_memalign(align, size));
+}
+
+void *memalign(size_t align, size_t size)
+{
+    return aligned_alloc(align, size);
+}
+
+int posix_memalign(void **out, size_t align, size_t size)
+{
+    void *block = aligned_alloc(align, size);
+    if (!block)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+void free(void *block)
+{
+    if (block)
+        atomic_fetch_sub(&live, 1);
+    __libc_free(block);
+}
+
+/* What one pass through the API gave. */
+typedef struct outcome {
+    clstm_status status;
+    clstm_error err;
+    size_t outputs;
+    unsigned long long hash;            /* of all tensor outputs */
+} outcome;
+
+static void hash_value(unsigned long long *hash, const clstm_value *value)
+{
+    for (size_t i = 0; value->kind == CLSTM_KIND_SEQUENCE && i < value->count; i++)
+        hash_value(hash, &value->items[i]);
+    if (value->kind != CLSTM_KIND_TENSOR)
+        return;
+    size_t bytes = (size_t)clstm_tensor_count(&value->tensor) * clstm_type_size(value->tensor.type);
+    for (size_t i = 0; i < bytes; i++)
+        *hash = (*hash ^ ((const unsigned char *)value->tensor.data)[i]) * 0x100000001b3ull;
+}
+
+enum { UNKNOWN_DIM = 3 };
+
+/* Zeros for every input, unknown dimensions UNKNOWN_DIM; buffers come from before counting. */
+static clstm_status run_on_zeros(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
+{
+    for (size_t i = 0; i < clstm_model_input_count(model); i++) {
+        clstm_tensor input = clstm_model_input(model, i)->tensor;
+        for (int k = 0; k < input.rank; k++)
+            if (input.dims[k] < 0)
+                input.dims[k] = UNKNOWN_DIM;
+        if ((size_t)clstm_tensor_count(&input) * clstm_type_size(input.type) > size)
+            return o->status = CLSTM_BAD_ARGUMENT;
+        input.data = zeros;
+        if ((o->status = clstm_session_set_input(session, i, &input, &o->err)) != CLSTM_OK)
+            return o->status;
+    }
+    if ((o->status = clstm_session_prepare(session, &o->err)) == CLSTM_OK)
+        o->status = clstm_session_run(session, &o->err);
+    o->hash = 0xcbf29ce484222325ull;
+    o->outputs = 0;
+    for (size_t i = 0; o->status == CLSTM_OK && i < clstm_model_output_count(model); i++, o->outputs++)
+        hash_value(&o->hash, clstm_session_output(session, i));
+    return o->status;
+}
+
+/* Load, create, prepare, run, with the allocation number `fail` failing (-1: none). A session that failed to prepare or run is
+ * asked again with memory back: it must then answer like the first time. */
+static outcome whole_pass(const char *path, long fail, void *zeros, size_t size, outcome *again)
+{
+    outcome o;
+    memset(&o, 0, sizeof o);
+    clstm_model *model = NULL;
+    clstm_session *session = NULL;
+    memset(again, 0, sizeof *again);
+    again->status = CLSTM_NOT_PREPARED;
+    atomic_store(&allocations, 0);
+    atomic_store(&fail_at, fail);
+    atomic_store(&counting, true);
+    if ((o.status = clstm_model_load(path, NULL, &model, &o.err)) == CLSTM_OK &&
+        (o.status = clstm_session_create(model, NULL, &session, &o.err)) == CLSTM_OK)
+        run_on_zeros(model, session, zeros, size, &o);
+    atomic_store(&counting, false);
+    if (session && o.status != CLSTM_OK)
+        run_on_zeros(model, session, zeros, size, again);
+    clstm_session_destroy(session);
+    clstm_model_destroy(model);
+    return o;
+}
+
+static int check_model(const char *path, void *zeros, size_t size)
+{
+    outcome again, first = whole_pass(path, -1, zeros, size, &again);
+    if (first.status != CLSTM_OK) {
+        printf("not ok %s: %s\n", path, first.err.message);
+        return 1;
+    }
+    long total = atomic_load(&allocations), refused = 0, held = atomic_load(&live);
+    first = whole_pass(path, -1, zeros, size, &again);
+    if (atomic_load(&live) != held) {
+        printf("not ok %s: %ld blocks leaked without any failure\n", path, atomic_load(&live) - held);
+        return 1;
+    }
+    for (long i = 0; i < total; i++) {
+        const char *wrong = NULL;
+        outcome o = whole_pass(path, i, zeros, size, &again);
+        if (o.status == CLSTM_OK && o.hash != first.hash)
+            wrong = "another answer";
+        else if (o.status != CLSTM_OK && o.status != CLSTM_NO_MEMORY)
+            wrong = clstm_status_name(o.status);
+        else if (o.status != CLSTM_OK && (o.err.status != o.status || !*o.err.message))
+            wrong = "an error without words";
+        else if (again.status != CLSTM_NOT_PREPARED && (again.status != CLSTM_OK || again.hash != first.hash))
+            wrong = "the session is no longer usable";
+        else if (atomic_load(&live) != held)
+            wrong = "blocks leaked";
+        if (wrong) {
+            printf("not ok %s: allocation %ld of %ld fails: %s (%s)\n", path, i, total, wrong, o.err.message);
+            return 1;
+        }
+        refused += o.status == CLSTM_NO_MEMORY;
+    }
+    printf("ok %s: %ld allocations, %ld of them needed\n", path, total, refused);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int passed = 0, failed = 0;
+    size_t size = (size_t)64 << 20;
+    void *zeros = calloc(1, size);
+    if (!zeros)
+        return 1;
+    setvbuf(stdout, NULL, _IONBF, 0);
+    for (int i = 1; i < argc; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/model.onnx", argv[i]);
+        if (check_model(path, zeros, size) == 0)
+            passed++;
+        else
+            failed++;
+    }
+    free(zeros);
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed ? 1 : 0;
+}
