@@ -29,9 +29,11 @@ size_t rnn_packing_bytes(const rnn_packing *p) { return (size_t)p->directions * 
 
 rnn_packed rnn_packed_view(const rnn_packing *p, const void *block, int d) {
     rnn_packed v = {.main = {.layout = layout_of(p, false)}};
+    if (p->split) v.last.layout = layout_of(p, true);
+    if (!block) return v;
     const unsigned char *at = (const unsigned char *)block + (size_t)d * direction_bytes(p);
     v.main.data = at;
-    if (p->split) v.last = (kernel_packed){layout_of(p, true), at + align64(v.main.layout.bytes)};
+    if (p->split) v.last.data = at + align64(v.main.layout.bytes);
     return v;
 }
 

@@ -23,7 +23,7 @@ rnn_packing rnn_packing_of(const rnn_spec *s, int input, clstm_type type, int64_
 size_t rnn_packing_bytes(const rnn_packing *p);
 /* Packs the raw elements; dst is 64-byte aligned. */
 void rnn_pack_raw(const rnn_packing *p, clstm_type type, const void *raw, void *dst);
-/* The matrices of direction d in a block. */
+/* The matrices of direction d in a block; with NULL their layouts alone. */
 rnn_packed rnn_packed_view(const rnn_packing *p, const void *block, int d);
 /* The shared pack of a constant. */
 clstm_status rnn_pack_const(ir_const *c, const rnn_packing *p, const void **block, clstm_error *err);
