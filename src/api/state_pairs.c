@@ -1,4 +1,4 @@
-/* api/carry: which states a session carries, and the way between a state's memory and a plan's inputs and outputs. */
+/* api/state_pairs: which states a session carries, and the way between a state's memory and a plan's inputs and outputs. */
 #include "api/api_internal.h"
 
 #include "plan/pairs.h"
