@@ -308,6 +308,33 @@ CLSTM_API clstm_status clstm_session_attach(clstm_session *session, clstm_state 
  * set must have batch `count`. Lanes join and leave from call to call; a run that fails leaves every state as it was. */
 CLSTM_API clstm_status clstm_session_run_streams(clstm_session *session, clstm_state *const *states, size_t count, clstm_error *err);
 
+/* ---- Streams along time --------------------------------------------------------------------------------------------------------
+ *
+ * A model is streamable along an axis of an input when everything that the axis reaches is pointwise in time, or a forward recurrent
+ * layer along it. Then a sequence fed in pieces of any length, with CLSTM_CARRY_PORTS | CLSTM_CARRY_LAYERS, gives the same bits as
+ * in one run. */
+
+/* *axis: the axis to check, or -1 to find it. output_axes (one for each output) receives the axis along which an output runs, -1 for
+ * those of which only the last counts. CLSTM_UNSUPPORTED names the node that makes the model not streamable. Other inputs count with
+ * the shapes set, or as declared with 1 for unknowns. */
+CLSTM_API clstm_status clstm_session_stream(clstm_session *session, size_t input, int *axis, int *output_axes, clstm_error *err);
+
+/* ---- Gates ------------------------------------------------------------------------------------------------------------------------ */
+
+/* One batch row of one step of one direction of a recurrent layer. The arrays have `hidden` values and live during the call. */
+typedef struct clstm_trace_step {
+    const char *node, *type;                /* the node's name, "LSTM", "GRU" or "RNN" */
+    int direction, directions;
+    int64_t t, b;                           /* step of the input's time axis, batch row */
+    int64_t steps, batch, hidden;
+    int gates;                              /* LSTM 4: i, o, f, candidate; GRU 3: z, r, candidate; RNN 1: the new h */
+    const double *gate[4];                  /* after activation */
+    const double *h, *c;                    /* after the step; c is NULL but for LSTM */
+} clstm_trace_step;
+typedef void (*clstm_trace_fn)(void *user, const clstm_trace_step *step);
+/* Has fn called for every step of every recurrent layer in the runs to come; NULL turns it off. Costs nothing when off. */
+CLSTM_API clstm_status clstm_session_trace(clstm_session *session, clstm_trace_fn fn, void *user, clstm_error *err);
+
 #ifdef __cplusplus
 }
 #endif

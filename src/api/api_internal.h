@@ -4,6 +4,7 @@
 
 #include "onnx/import.h"
 #include "plan/plan.h"
+#include "rnn/trace.h"
 
 struct clstm_model {
     atomic_int refs;
@@ -58,6 +59,9 @@ struct clstm_session {
     int *pair_of;                           /* for each input: its pair, or -1 */
     bool *pending;                          /* a carried input's data were set: the own state takes them at the next run */
     clstm_state *own, *attached;
+    clstm_trace_fn trace_fn;
+    void *trace_user;
+    struct op_trace trace;
 };
 
 typedef struct state_part { char *name; clstm_tensor tensor; size_t bytes; } state_part;

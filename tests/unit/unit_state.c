@@ -2,6 +2,7 @@
 #include "onnx_build.h"
 #include "unit_main.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +243,55 @@ START_TEST(other_batch_is_refused) {
 }
 END_TEST
 
+START_TEST(time_axis_is_found) {
+    clstm_model *m = lstm("h", "c", "hn", "cn");
+    clstm_session *s = session(m, CLSTM_CARRY_PORTS);
+    clstm_error err;
+    int axis = -1, out[3] = {9, 9, 9};
+    OK(clstm_session_stream(s, 0, &axis, out, &err));
+    ck_assert_int_eq(axis, 0);
+    ck_assert_int_eq(out[0], 0);
+    ck_assert_int_eq(out[1], -1);
+    ck_assert_int_eq(out[2], -1);
+    axis = 1;       /* the batch */
+    ck_assert_int_ne(clstm_session_stream(s, 0, &axis, out, &err), CLSTM_OK);
+    clstm_session_destroy(s);
+    clstm_model_destroy(m);
+}
+END_TEST
+
+typedef struct seen { int steps; double worst; const float *y; } seen;
+static void look(void *user, const clstm_trace_step *t) {
+    seen *s = user;
+    ck_assert_str_eq(t->node, "lstm");
+    ck_assert_int_eq(t->t, s->steps % T);
+    for (int64_t j = 0; j < t->hidden; j++) {   /* the cell's own equation, from what the trace says */
+        double h = t->gate[1][j] * tanh(t->c[j]), d = fabs(h - t->h[j]);
+        if (d > s->worst) s->worst = d;
+    }
+    s->steps++;
+}
+
+START_TEST(gates_are_seen) {
+    clstm_model *m = lstm("", "", "", "");
+    clstm_session *s = session(m, 0);
+    clstm_error err;
+    float x[T * I], untraced[T * H];
+    seen seen = {0};
+    fill(x, T * I, 21);
+    memcpy(untraced, run(s, x, T, 1), sizeof untraced);
+    OK(clstm_session_trace(s, look, &seen, &err));
+    ck_assert_int_eq(memcmp(untraced, run(s, x, T, 1), sizeof untraced), 0);
+    ck_assert_int_eq(seen.steps, T);
+    ck_assert(seen.worst < 1e-6);
+    OK(clstm_session_trace(s, NULL, NULL, &err));
+    run(s, x, T, 1);
+    ck_assert_int_eq(seen.steps, T);
+    clstm_session_destroy(s);
+    clstm_model_destroy(m);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("state");
     unit_add(s, "chunks equal the whole", chunks_equal_whole);
@@ -250,5 +300,7 @@ Suite *unit_suite(void) {
     unit_add(s, "streams in turn and in a batch", streams_in_turn_and_in_a_batch);
     unit_add(s, "saved states", saved_states);
     unit_add(s, "another batch is refused", other_batch_is_refused);
+    unit_add(s, "the time axis is found", time_axis_is_found);
+    unit_add(s, "gates are seen", gates_are_seen);
     return s;
 }
