@@ -247,7 +247,7 @@ clstm_status ir_graph_order(ir_graph *g, clstm_error *err) {
         status = util_fail(err, CLSTM_BAD_MODEL, "%s depends on its own output", ir_node_text(text, sizeof text, g->nodes[i]));
         goto out;
     }
-    memcpy(g->nodes, s.node, n * sizeof *s.node);
+    if (n) memcpy(g->nodes, s.node, n * sizeof *s.node);
 out:
     for (size_t i = 0; i < n; i++) g->nodes[i]->mark = 0;
     free(s.waiting); free(s.first); free(s.next); free(s.user); free(s.node); free(heap);
