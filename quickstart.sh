@@ -91,10 +91,12 @@ compile() {
     cd "$here"
 }
 
+# The forecaster on real sunspot numbers, beside what really came.
 run_main_job() {
     model=models/sunspots
-    echo "quickstart.sh: forecasting with $model/model.onnx" >&2
-    "$build/tools/clstm-run" "$model/model.onnx" --plot "$build/sunspots.svg"
+    echo "quickstart.sh: 48 months of sunspot numbers after $model/input.csv, as $model/model.onnx forecasts them" >&2
+    "$build/tools/clstm-run" "$model/model.onnx" -i "series=$model/input.csv" --expect "forecast=$model/actual.csv" \
+        --after series=132 --plot "$build/sunspots.svg"
     echo "picture: $build/sunspots.svg"
 }
 
