@@ -94,11 +94,21 @@ static clstm_status unstack(op_ctx *ctx, stack *st, int i, int64_t axis, bool re
     return CLSTM_OK;
 }
 
-/* A Loop or Scan that never turned has empty scan outputs: type and rank are the body's declared ones. */
-static clstm_status no_slices(op_ctx *ctx, stack *st, int which, int body_output) {
-    const ir_value *v = ctx->node->bodies[which]->outputs[body_output];
-    if (v->type.type == CLSTM_TYPE_NONE || !clstm_type_size(v->type.type)) return op_bad_model(ctx, "no turn was made, and body output %d declares no type", body_output);
-    st->slice = v->type;
+/* A Loop or Scan that never turned has empty scan outputs. Their type and rank are the body's: as inferred, or else as declared; the
+ * plan forgets declarations, so they are noted at load. */
+static clstm_status note_declared(ir_node *n, clstm_error *err) {
+    const ir_graph *body = n->bodies[0];
+    clstm_tensor *declared = util_arena_alloc(n->graph->arena, body->n_out, sizeof *declared);
+    if (!declared) return util_no_memory(err);
+    for (size_t i = 0; i < body->n_out; i++) declared[i] = body->outputs[i]->type;
+    n->params = declared;
+    return CLSTM_OK;
+}
+
+static clstm_status no_slices(op_ctx *ctx, stack *st, int body_output) {
+    st->slice = ctx->node->bodies[0]->outputs[body_output]->type;
+    if (st->slice.type == CLSTM_TYPE_NONE) st->slice = ((const clstm_tensor *)ctx->node->params)[body_output];
+    if (!clstm_type_size(st->slice.type)) return op_bad_model(ctx, "no turn was made, and body output %d declares no type", body_output);
     if (st->slice.rank < 0) st->slice.rank = 0;
     for (int d = 0; d < st->slice.rank; d++)
         if (st->slice.dims[d] < 0) st->slice.dims[d] = 0;
@@ -161,7 +171,7 @@ static clstm_status run_loop(op_ctx *ctx) {
     if (s == CLSTM_OK) s = loop_turns(ctx, &l);
     for (int i = 0; i < l.carried && l.state && s == CLSTM_OK; i++) give(ctx, i, &l.state[i]);
     for (int k = 0; k < l.scans && l.stacks && s == CLSTM_OK; k++) {
-        if (!l.stacks[k].count) s = no_slices(ctx, &l.stacks[k], 0, 1 + l.carried + k);
+        if (!l.stacks[k].count) s = no_slices(ctx, &l.stacks[k], 1 + l.carried + k);
         if (s == CLSTM_OK) s = unstack(ctx, &l.stacks[k], l.carried + k, 0, false);
     }
     clear_all(l.state, l.carried);
@@ -202,7 +212,7 @@ static clstm_status check_scan(ir_node *n, clstm_error *err) {
         for (size_t k = 0; k < count && strstr(lists[i], "directions"); k++)
             if (v[k] != 0 && v[k] != 1) return util_fail(err, CLSTM_BAD_MODEL, "attribute %s holds %lld, expected 0 or 1", lists[i], (long long)v[k]);
     }
-    return CLSTM_OK;
+    return note_declared(n, err);
 }
 
 static int64_t input_direction(const ir_node *n, int k) { return entry(n, n->version < 9 ? "directions" : "scan_input_directions", k); }
@@ -292,7 +302,7 @@ static clstm_status run_scan9(op_ctx *ctx) {
     if (status == CLSTM_OK) status = scan_turns(ctx, &s, x);
     for (int i = 0; i < s.states && status == CLSTM_OK; i++) give(ctx, i, &s.state[i]);
     for (int k = 0; k < s.outs && status == CLSTM_OK; k++) {
-        if (!s.stacks[k].count) status = no_slices(ctx, &s.stacks[k], 0, s.states + k);
+        if (!s.stacks[k].count) status = no_slices(ctx, &s.stacks[k], s.states + k);
         if (status == CLSTM_OK) status = unstack(ctx, &s.stacks[k], s.states + k, entry(ctx->node, "scan_output_axes", k), entry(ctx->node, "scan_output_directions", k) != 0);
     }
     free(x);
@@ -330,7 +340,7 @@ static clstm_status scan8_join(op_ctx *ctx, scan *s, int64_t b, int64_t batch, i
     for (int i = 0; i < s->states + s->outs; i++) {
         bool state = i < s->states;
         stack *st = state ? NULL : &s->stacks[i - s->states];
-        if (!state && !st->count) UTIL_TRY(no_slices(ctx, st, 0, i));
+        if (!state && !st->count) UTIL_TRY(no_slices(ctx, st, i));
         const clstm_tensor *one = state ? &s->state[i].tensor : &st->slice;
         int64_t dims[CLSTM_MAX_RANK];
         int rank = 0;
@@ -379,7 +389,7 @@ static clstm_status run_scan8(op_ctx *ctx) {
 
 const op_desc ops_control[] = {
     {"", "If", 1, 0, "cond:bool", "outputs+:any", NULL, "then_branch:g! else_branch:g!", .infer = infer_nothing, .run = run_if, .flags = OP_CONTROL | OP_ALLOCATES},
-    {"", "Loop", 1, 0, "M?:int64 cond?:bool v_initial*:any", "v_final_and_scan_outputs*:any", NULL, "body:g!", .infer = infer_nothing, .run = run_loop, .flags = OP_CONTROL | OP_ALLOCATES},
+    {"", "Loop", 1, 0, "M?:int64 cond?:bool v_initial*:any", "v_final_and_scan_outputs*:any", NULL, "body:g!", .check = note_declared, .infer = infer_nothing, .run = run_loop, .flags = OP_CONTROL | OP_ALLOCATES},
     {"", "Scan", 8, 8, "sequence_lens?:int64 initial_state_and_scan_inputs+:any", "final_state_and_scan_outputs+:any", NULL,
      "body:g! num_scan_inputs:i! directions:I", .check = check_scan, .infer = infer_nothing, .run = run_scan8, .flags = OP_CONTROL | OP_ALLOCATES},
     {"", "Scan", 9, 0, "initial_state_and_scan_inputs+:any", "final_state_and_scan_outputs+:any", NULL,
