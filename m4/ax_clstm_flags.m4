@@ -53,6 +53,10 @@ AC_DEFUN([AX_CLSTM_FLAGS], [
   for flag in -ffp-contract=off -fvisibility=hidden; do
     AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [$flag])
   done
+  dnl No value changes: errno and exception flags are not ours to keep, and gcc -O2 alone leaves most loops scalar.
+  for flag in -fno-math-errno -fno-trapping-math -fvect-cost-model=dynamic; do
+    AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [$flag])
+  done
 
   AS_IF([test "x$enable_sanitizers" != xno], [
     AS_IF([test "x$enable_sanitizers" = xyes], [enable_sanitizers=address,undefined])

@@ -117,6 +117,19 @@ op_pointwise *op_pointwise_prepare(op_ctx *ctx, int n, int typed, const op_loops
     return p;
 }
 
+void op_pointwise_swap(op_pointwise *p) {
+    size_t size = p->size[0];
+    p->size[0] = p->size[1];
+    p->size[1] = size;
+    p->still = (p->still >> 1 & 1) | (p->still & 1) << 1;
+    for (int d = 0; d < p->nd; d++) {
+        ptrdiff_t step = p->step[d][0];
+        p->step[d][0] = p->step[d][1];
+        p->step[d][1] = step;
+    }
+    p->swapped = !p->swapped;
+}
+
 /* float16 and bfloat16: a chunk at a time through float. */
 enum { CHUNK = 128 };
 
@@ -167,7 +180,7 @@ void op_pointwise_apply(const op_pointwise *p, const void *const *in, void *out)
 clstm_status op_pointwise_run(op_ctx *ctx) {
     const op_pointwise *p = ctx->prepared;
     const void *in[3] = {NULL, NULL, NULL};
-    for (int i = 0; i < p->n_in; i++) in[i] = op_in(ctx, i)->data;
+    for (int i = 0; i < p->n_in; i++) in[i] = op_in(ctx, p->swapped ? 1 - i : i)->data;
     op_pointwise_apply(p, in, op_out(ctx, 0)->data);
     return CLSTM_OK;
 }

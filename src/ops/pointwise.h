@@ -18,6 +18,7 @@ typedef struct op_pointwise {
     double param[4];                /* room for arg */
     clstm_type half;                /* float16 or bfloat16: converted by chunks around an f32 loop */
     bool half_out;                  /* the output is of that type too */
+    bool swapped;
     int n_in, nd;
     unsigned still;
     int64_t inner, count[CLSTM_MAX_RANK];
@@ -34,6 +35,8 @@ clstm_status op_infer_broadcast(op_ctx *ctx, int first, int n, clstm_type type);
 void op_pointwise_layout(op_pointwise *p, int n, const clstm_tensor *const *in, const clstm_tensor *out);
 /* prepare: allocates ctx->prepared and fills it for inputs 0..n-1 and the type of input `typed`. NULL: *status says why. */
 op_pointwise *op_pointwise_prepare(op_ctx *ctx, int n, int typed, const op_loops *loops, clstm_status *status);
+/* Exchanges the two inputs of a prepared walk: op_pointwise_run then hands input 1 to the loop as its first. */
+void op_pointwise_swap(op_pointwise *p);
 /* Runs on explicit memory. */
 void op_pointwise_apply(const op_pointwise *p, const void *const *in, void *out);
 /* run: ctx->prepared is an op_pointwise. */

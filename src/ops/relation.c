@@ -2,12 +2,11 @@
 #include "ops/families.h"
 #include "ops/loops2.h"
 
-#define COMPARE_LOOPS(s, T) \
-    OP_LOOP2(Equal_##s, T, uint8_t, a == b) \
+/* a > b is b < a: the inputs change places. Equality of integers does not know the sign. */
+#define EQUAL_LOOPS(s, T) OP_LOOP2(Equal_##s, T, uint8_t, a == b)
+#define ORDER_LOOPS(s, T) \
     OP_LOOP2(Less_##s, T, uint8_t, a < b) \
-    OP_LOOP2(Greater_##s, T, uint8_t, a > b) \
-    OP_LOOP2(LessOrEqual_##s, T, uint8_t, a <= b) \
-    OP_LOOP2(GreaterOrEqual_##s, T, uint8_t, a >= b)
+    OP_LOOP2(LessOrEqual_##s, T, uint8_t, a <= b)
 /* A shift by the width or more leaves nothing. */
 #define BIT_LOOPS(s, T) \
     OP_LOOP2(BitwiseAnd_##s, T, T, a & b) \
@@ -15,9 +14,11 @@
     OP_LOOP2(BitwiseXor_##s, T, T, a ^ b) \
     OP_LOOP2(ShiftLeft_##s, T, T, b < sizeof(T) * 8 ? (uint64_t)a << b : 0) \
     OP_LOOP2(ShiftRight_##s, T, T, b < sizeof(T) * 8 ? a >> b : 0)
-OP_SIGNED(COMPARE_LOOPS)
-OP_UNSIGNED(COMPARE_LOOPS)
-OP_REALS(COMPARE_LOOPS)
+OP_SIGNED(ORDER_LOOPS)
+OP_UNSIGNED(ORDER_LOOPS)
+OP_UNSIGNED(EQUAL_LOOPS)
+OP_REALS(ORDER_LOOPS)
+OP_REALS(EQUAL_LOOPS)
 OP_UNSIGNED(BIT_LOOPS)
 OP_LOOP2(And_bool, uint8_t, uint8_t, (a != 0) & (b != 0))
 OP_LOOP2(Or_bool, uint8_t, uint8_t, (a != 0) | (b != 0))
@@ -26,11 +27,9 @@ OP_LOOP2(Equal_bool, uint8_t, uint8_t, (a != 0) == (b != 0))
 
 #define UNSIGNED_SET(Op) .u8 = Op##_u8, .u16 = Op##_u16, .u32 = Op##_u32, .u64 = Op##_u64
 #define ALL_SET(Op) .f32 = Op##_f32, .f64 = Op##_f64, .i8 = Op##_i8, .i16 = Op##_i16, .i32 = Op##_i32, .i64 = Op##_i64, UNSIGNED_SET(Op)
-static const op_loops loops_Equal = {ALL_SET(Equal), .boolean = Equal_bool};
+static const op_loops loops_Equal = {.f32 = Equal_f32, .f64 = Equal_f64, UNSIGNED_SET(Equal), .boolean = Equal_bool};
 static const op_loops loops_Less = {ALL_SET(Less)};
-static const op_loops loops_Greater = {ALL_SET(Greater)};
 static const op_loops loops_LessOrEqual = {ALL_SET(LessOrEqual)};
-static const op_loops loops_GreaterOrEqual = {ALL_SET(GreaterOrEqual)};
 static const op_loops loops_BitwiseAnd = {UNSIGNED_SET(BitwiseAnd)};
 static const op_loops loops_BitwiseOr = {UNSIGNED_SET(BitwiseOr)};
 static const op_loops loops_BitwiseXor = {UNSIGNED_SET(BitwiseXor)};
@@ -45,7 +44,14 @@ static clstm_status infer_same(op_ctx *c) { return op_infer_broadcast(c, 0, 2, o
 
 #define PREPARE(Op) \
     static clstm_status prepare_##Op(op_ctx *c) { clstm_status s; op_pointwise_prepare(c, 2, 0, &loops_##Op, &s); return s; }
-PREPARE(Equal) PREPARE(Less) PREPARE(Greater) PREPARE(LessOrEqual) PREPARE(GreaterOrEqual)
+#define PREPARE_SWAPPED(Op, Other) \
+    static clstm_status prepare_##Op(op_ctx *c) { \
+        clstm_status s; \
+        op_pointwise *p = op_pointwise_prepare(c, 2, 0, &loops_##Other, &s); \
+        if (p) op_pointwise_swap(p); \
+        return s; \
+    }
+PREPARE(Equal) PREPARE(Less) PREPARE(LessOrEqual) PREPARE_SWAPPED(Greater, Less) PREPARE_SWAPPED(GreaterOrEqual, LessOrEqual)
 PREPARE(BitwiseAnd) PREPARE(BitwiseOr) PREPARE(BitwiseXor) PREPARE(And) PREPARE(Or) PREPARE(Xor)
 
 static clstm_status check_BitShift(ir_node *n, clstm_error *err) { return op_check_word(n, "direction", "LEFT RIGHT", err); }

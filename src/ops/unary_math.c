@@ -66,15 +66,40 @@ MATH(Softsign, x / (1.0f + fabsf(x)), x / (1.0 + fabs(x))) PLAIN(Softsign)
 /* e^x never overflows where it is used, and small results keep all their bits. */
 static inline double sigmoid64(double x) { double e = exp(-fabs(x)); return x < 0 ? e / (1 + e) : 1 / (1 + e); }
 static inline double softplus64(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
+static inline float softplus32(float x) { return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x)); }
 static inline double gelu64(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752440); }
 static inline double gelu_tanh64(double x) { return x * sigmoid64(1.5957691216057307117597842397375 * (x + 0.044715 * x * x * x)); }
 /* x times something that vanishes: at the far end the limit is 0, not infinity times 0 */
 static inline double ends(double x, double y) { return x == -INFINITY ? -0.0 : y; }
 
 KERNEL(Sigmoid, sigmoid, sigmoid64(x)) PLAIN(Sigmoid)
-MATH(Softplus, softplus64((double)x), softplus64(x)) PLAIN(Softplus)
-MATH(Mish, ends((double)x, (double)x * tanh(softplus64((double)x))), ends(x, x * tanh(softplus64(x)))) PLAIN(Mish)
-MATH(Swish, ends(a[0] * (double)x, (double)x * sigmoid64(a[0] * (double)x)), ends(a[0] * x, x * sigmoid64(a[0] * x))) WITH(Swish, "alpha", NULL)
+MATH(Softplus, softplus32(x), softplus64(x)) PLAIN(Softplus)
+
+/* Activations around a kernel function: it runs over a chunk on the stack, so that y may lie on x. */
+enum { CHUNK = 128 };
+#define AROUND(Op, name, ARGUMENT, EXPR32) \
+    static void Op##_f32(const void *const *in, void *out, int64_t n, unsigned still, const void *arg) { \
+        const float *px = in[0]; const double *a = arg; float *y = out; \
+        const kernel_table *kernels = kernel_table_get(); \
+        float f[CHUNK]; \
+        (void)still; (void)a; \
+        for (; n > 0; n -= CHUNK, px += CHUNK, y += CHUNK) { \
+            const int64_t m = n < CHUNK ? n : CHUNK; \
+            OP_IVDEP for (int64_t i = 0; i < m; i++) { const float x = px[i]; f[i] = ARGUMENT; } \
+            kernels->name(f, f, m); \
+            OP_IVDEP for (int64_t i = 0; i < m; i++) { const float x = px[i], v = f[i]; y[i] = EXPR32; } \
+        } \
+    }
+/* tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); beyond 20 that is 1 */
+static inline float mish32(float x, float e) { float m = e * (e + 2); return x > 20 ? x : x * (m / (m + 2)); }
+AROUND(Swish, sigmoid, (float)a[0] * x, v == 0 ? -0.0f : x * v)
+LOOP(Swish_f64, double, ends(a[0] * x, x * sigmoid64(a[0] * x)))
+static const op_loops loops_Swish = {.f32 = Swish_f32, .f64 = Swish_f64};
+WITH(Swish, "alpha", NULL)
+AROUND(Mish, exp, x, v == 0 ? -0.0f : mish32(x, v))
+LOOP(Mish_f64, double, ends(x, x * tanh(softplus64(x))))
+static const op_loops loops_Mish = {.f32 = Mish_f32, .f64 = Mish_f64};
+PLAIN(Mish)
 MATH(Elu, x < 0 ? (float)a[0] * expm1f(x) : x, x < 0 ? a[0] * expm1(x) : x) WITH(Elu, "alpha", NULL)
 MATH(Celu, x < 0 ? (float)a[0] * expm1f(x / (float)a[0]) : x, x < 0 ? a[0] * expm1(x / a[0]) : x) WITH(Celu, "alpha", NULL)
 MATH(Selu, (float)a[1] * (x > 0 ? x : (float)a[0] * expm1f(x)), a[1] * (x > 0 ? x : a[0] * expm1(x))) WITH(Selu, "alpha", "gamma")
