@@ -178,7 +178,7 @@ typedef struct kernel_table {
     /* Gate forms: at most 1.2e-7 absolute error; NaN gives NaN, infinities their limits.  The bits of the fused steps' gates. */
     kernel_map_f32 *gate_sigmoid, *gate_tanh;
     /* Operator forms: within 3 ULP over the whole float range (doc/kernels.md; subnormal results may flush when the caller's mode does). */
-    kernel_map_f32 *exp, *log, *tanh, *sigmoid, *erf;
+    kernel_map_f32 *exp, *log, *tanh, *sigmoid, *erf, *gelu;
     /* y = softmax of one row of n; -inf everywhere gives NaN as the definition does */
     kernel_map_f32 *softmax;
 } kernel_table;

@@ -112,7 +112,7 @@ static inline double unit64(double v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
 MATH(HardSigmoid, unit32((float)a[0] * x + (float)a[1]), unit64(a[0] * x + a[1])) WITH(HardSigmoid, "alpha", "beta")
 MATH(HardSwish, x * unit32(x * (1.0f / 6) + 0.5f), x * unit64(x / 6 + 0.5)) PLAIN(HardSwish)
 
-MATH(Gelu, ends((double)x, gelu64((double)x)), ends(x, gelu64(x)))
+KERNEL(Gelu, gelu, ends(x, gelu64(x)))
 MATH(GeluTanh, ends((double)x, gelu_tanh64((double)x)), ends(x, gelu_tanh64(x)))
 static clstm_status prepare_Gelu(op_ctx *c) {
     bool approximate = op_word(c->node, "approximate", "none")[0] == 't';

@@ -148,7 +148,7 @@ static void bench_maps(const kernel_table *t)
     const struct {
         const char *name;
         kernel_map_f32 *map;
-    } maps[] = {{"exp", t->exp}, {"log", t->log}, {"tanh", t->tanh}, {"sigmoid", t->sigmoid}, {"erf", t->erf}, {"softmax", t->softmax}};
+    } maps[] = {{"exp", t->exp}, {"log", t->log}, {"tanh", t->tanh}, {"sigmoid", t->sigmoid}, {"erf", t->erf}, {"gelu", t->gelu}, {"softmax", t->softmax}};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
         job j = {.t = t, .n = 4096, .map = maps[i].map, .x = floats(4096, 4), .y = floats(4096, 1)};
         double s = seconds_of(run_map, &j);

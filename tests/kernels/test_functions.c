@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1 << 14, FUNCTIONS = 5, MAX_LEVELS = 8 };
+enum { CHUNK = 1 << 14, FUNCTIONS = 6, MAX_LEVELS = 8 };
 
 #define GATE_LIMIT 1.2e-7 /* absolute, as doc/kernels.md promises */
 
+static double ref_gelu(double x) { return x == -INFINITY ? -0.0 : 0.5 * x * erfc(-x * 0.70710678118654752440); }
 static double ref_sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 static const struct function {
@@ -23,6 +24,7 @@ static const struct function {
     {"tanh", tanh, offsetof(kernel_table, tanh), offsetof(kernel_table, gate_tanh), 3.0},
     {"sigmoid", ref_sigmoid, offsetof(kernel_table, sigmoid), offsetof(kernel_table, gate_sigmoid), 3.0},
     {"erf", erf, offsetof(kernel_table, erf), 0, 3.0},
+    {"gelu", ref_gelu, offsetof(kernel_table, gelu), 0, 4.0},
 };
 
 static kernel_map_f32 *entry(const kernel_table *t, size_t offset)

@@ -89,6 +89,7 @@ void ISA(kernel_fill)(kernel_table *t)
     t->exp = ISA(map_exp);
     t->log = ISA(map_log);
     t->erf = ISA(map_erf);
+    t->gelu = ISA(map_gelu);
     t->softmax = ISA(map_softmax);
 }
 

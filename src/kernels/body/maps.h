@@ -24,6 +24,7 @@ MAP(map_log, vf_log)
 MAP(map_tanh, vf_tanh)
 MAP(map_sigmoid, vf_sigmoid)
 MAP(map_erf, vf_erf)
+MAP(map_gelu, vf_gelu)
 MAP(map_gate_sigmoid, vf_gate_sigmoid_unbounded)
 MAP(map_gate_tanh, vf_gate_tanh_unbounded)
 #undef MAP

@@ -1,5 +1,5 @@
 /*
- * Vector exp, log, tanh, sigmoid and erf: within 4 ULP over the whole float range, NaN and infinities as the definitions say;
+ * Vector exp, log, tanh, sigmoid, erf and gelu: within 4 ULP over the whole float range, NaN and infinities as the definitions say;
  * and the shorter gate forms of sigmoid and tanh, within 1.2e-7 absolute.  Exponential forms cost the gates no more than
  * rational ones and are more accurate.
  * Polynomials are minimax fits (Lawson's iteration in 40 digits) of the expressions beside them.
@@ -149,6 +149,35 @@ INLINE vf vf_erf(vf x)
     q = vf_fma(q, t, vf_set(1.849605560e+00f));
     vf large = vf_or_sign(vf_set(1.0f) - vf_exp(-q), x);
     return vf_select(a > 0.9f, large, x * p);
+}
+
+/* x times the normal distribution's part below x. With a = |x| the smaller tail is e^(-a^2/2) R(a): v = a * tail keeps its relative
+   accuracy down to the subnormals, and the answer is x - v above zero, -v below. */
+INLINE vf vf_gelu(vf x)
+{
+    const vf one = vf_set(1.0f);
+    vf a = vf_min(vf_set(14.75f), vf_abs(x));
+    /* a^2/2 in two parts: the square of a's first 12 bits is exact */
+    vf head = (vf)((vi)a & vi_set(~0xfff));
+    vf high = vf_set(-0.5f) * head * head, low = vf_set(-0.5f) * (a - head) * (a + head);
+    vf n = vf_whole_ln2(high + low);
+    vf e1 = vf_expm1_core(vf_fma(n, vf_set(-LN2_LO), vf_fma(n, vf_set(-LN2_HI), high)) + low);
+    /* R(a) (1 + a) over t = (a - 2.5) / (a + 2.5), 4e-9 */
+    vf t = (a - vf_set(2.5f)) / (a + vf_set(2.5f));
+    vf p = vf_set(-6.244848919e-05f);
+    p = vf_fma(p, t, vf_set(-2.263015485e-04f));
+    p = vf_fma(p, t, vf_set(-2.589453061e-07f));
+    p = vf_fma(p, t, vf_set(1.262983889e-03f));
+    p = vf_fma(p, t, vf_set(1.284459373e-03f));
+    p = vf_fma(p, t, vf_set(-6.047210190e-03f));
+    p = vf_fma(p, t, vf_set(-8.699925616e-03f));
+    p = vf_fma(p, t, vf_set(4.606284201e-02f));
+    p = vf_fma(p, t, vf_set(-3.771664947e-02f));
+    p = vf_fma(p, t, vf_set(-9.158747643e-02f));
+    p = vf_fma(p, t, vf_set(4.946596622e-01f));
+    vf q = a * p / (one + a);
+    vf v = vf_scale(vf_fma(q, e1, q), n);
+    return vf_select(x < 0.0f, -v, x - v);
 }
 
 #endif
