@@ -230,7 +230,7 @@ static clstm_status declare(importer *im, onnx_scope *sc, onnx_pending *p) {
         ir_value *v = new_output(sc, name);
         if (!v) return util_no_memory(im->err);
         if (p->function) { p->outputs[i] = v; continue; }
-        if (v->producer) return util_fail(im->err, CLSTM_BAD_MODEL, "output %zu \"%s\" is already defined", i, v->name);
+        if (v->producer) return util_fail(im->err, CLSTM_BAD_MODEL, "output %zu is already defined", i);
         p->node->outputs[i] = v;
         v->producer = p->node;
     }

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Writes the models of this directory that are refused, and expected.txt: each file with words of its message. Standard library only."""
+import os
+import struct
+
+here = os.path.dirname(os.path.abspath(__file__))
+
+
+def varint(v):
+    v &= (1 << 64) - 1
+    out = b""
+    while v > 127:
+        out += bytes([v & 127 | 128])
+        v >>= 7
+    return out + bytes([v])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, str):
+        value = value.encode()
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def port(name):
+    return field(1, name) + field(2, field(1, field(1, 1)))
+
+
+def node(op, inputs, outputs, name="n"):
+    return b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs) + field(3, name) + field(4, op)
+
+
+def tensor(name, dims, rest, kind=1):
+    return b"".join(field(1, d) for d in dims) + field(2, kind) + field(8, name) + rest
+
+
+def graph(*parts):
+    return field(2, "g") + field(11, port("x")) + field(12, port("y")) + b"".join(parts)
+
+
+def model(g, *rest):
+    return field(1, 8) + field(8, field(1, "") + field(2, 17)) + field(7, g) + b"".join(rest)
+
+
+def nodes(*list_of_nodes):
+    return b"".join(field(1, n) for n in list_of_nodes)
+
+
+def external(location):
+    entry = field(1, "location") + field(2, location)
+    return graph(field(5, tensor("w", [4], field(13, entry) + field(14, 1))), nodes(node("Add", ["x", "w"], ["y"])))
+
+
+def nested_types(depth):
+    t = b""
+    for _ in range(depth):
+        t = field(4, field(1, t))
+    return graph(field(11, field(1, "deep") + field(2, t)))
+
+
+def nested_bodies(depth):
+    g = graph(nodes(node("Neg", ["x"], ["y"])))
+    for _ in range(depth):
+        attribute = field(1, "then_branch") + field(20, 5) + field(6, g)
+        g = graph(field(1, node("If", ["x"], ["y"]) + field(5, attribute)))
+    return g
+
+
+negate = graph(nodes(node("Neg", ["x"], ["y"])))
+call = field(7, node("F", ["a"], ["b"], "again")) + field(9, field(2, 17))
+function = field(1, "F") + field(4, "a") + field(5, "b") + call
+sparse = field(1, tensor("w", [1], field(9, struct.pack("<f", 1)))) + field(2, tensor("", [1], field(9, struct.pack("<q", 0)), 7))
+files = {
+    "empty": (b"", "empty"),
+    "text": (b"This is not a model.\n", "not a"),
+    "truncated": (model(negate)[:-7], "ends early or is malformed"),
+    "no_graph": (field(1, 8), "no graph"),
+    "no_ir_version": (field(7, negate), "no ir_version"),
+    "nested_types": (model(nested_types(5000)), "limit message-depth"),
+    "nested_bodies": (model(nested_bodies(20)), "limit subgraph-depth"),
+    "nul_in_name": (model(graph(nodes(node("Neg", ["x"], ["y"], "a\0b")))), "name of NodeProto"),
+    "bad_utf8": (model(graph(nodes(node("Neg", ["x"], ["y"]) + field(7, b"\xff\xfe")))), "domain of NodeProto"),
+    "group": (model(negate) + b"\x0b\x0c", "a group in ModelProto"),
+    "graph_twice": (model(negate, field(7, negate)), "graph of ModelProto is given twice"),
+    "unknown_operator": (model(graph(nodes(node("Frobnicate", ["x"], ["y"], "foo")))),
+                         'node 0 "foo" (Frobnicate): operator Frobnicate is not supported'),
+    "escapes": (model(graph(nodes(node("Neg", ["nowhere"], ["y"], "\x1b[31m\n")))), 'node 0 "\\x1b[31m\\x0a" (Neg)'),
+    "cycle": (model(graph(nodes(node("Neg", ["z"], ["y"]), node("Neg", ["y"], ["z"])))), "depends on its own output"),
+    "undefined_input": (model(graph(nodes(node("Neg", ["nowhere"], ["y"])))), '"nowhere" is not defined'),
+    "name_twice": (model(graph(nodes(node("Neg", ["x"], ["y"]), node("Neg", ["x"], ["y"])))), '"y" is defined twice'),
+    "wrong_size": (model(graph(field(5, tensor("w", [4], field(9, b"123"))), nodes(node("Add", ["x", "w"], ["y"])))),
+                   'initialiser "w": holds 3 bytes'),
+    "huge_tensor": (model(graph(field(5, tensor("w", [1 << 40, 1 << 40], b"")), nodes(node("Add", ["x", "w"], ["y"])))), "limit elements"),
+    "huge_sparse": (model(graph(field(15, sparse + field(3, 1 << 20) + field(3, 1 << 20)), nodes(node("Add", ["x", "w"], ["y"])))),
+                    "limit elements"),
+    "external_outside": (model(external("../../../etc/passwd")), "not a path beneath the model's directory"),
+    "external_absolute": (model(external("/etc/passwd")), "not a path beneath the model's directory"),
+    "external_missing": (model(external("there_is_none")), 'external data "there_is_none": cannot be opened'),
+    "function_of_itself": (model(graph(nodes(node("F", ["x"], ["y"], "call"))), field(25, function)), "the function calls itself"),
+}
+
+with open(os.path.join(here, "expected.txt"), "w") as expected:
+    for name, (data, words) in files.items():
+        with open(os.path.join(here, name + ".onnx"), "wb") as f:
+            f.write(data)
+        expected.write(f"{name}.onnx\t{words}\n")
