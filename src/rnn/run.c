@@ -154,19 +154,20 @@ static clstm_status settle_vectors(rnn_prepared *p, op_ctx *ctx) {
 
 /* ---- who does what ----------------------------------------------------------------------------------------------------------------- */
 
-/* Multiply-adds of a step below which a thread's share does not pay for the meeting at its end, and rows of a lane from which the
- * product of all gates' panels runs as well as one of twice the rows. */
-enum { WORTH_SHARING = 40000, LANE_ROWS = 12 };
+/* Multiply-adds of a step below which a thread's share does not pay for the meeting at its end, and of a whole call below which it
+ * does not pay to wake a sleeping thread; rows of a lane from which sharing out rows is as fast as sharing out panels. */
+enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 32 };
 
 static int common_divisor(int a, int b) { return b ? common_divisor(b, a % b) : a; }
 
 /* Directions go to threads of their own; within a direction batch rows are shared out when they are many (no meeting until the
  * end), else the panels of each step (a meeting for each step, but every core keeps its own part of R in its own cache). */
 static void share_out(rnn_job *j, int threads) {
-    int64_t d = j->spec->directions, macs = d * j->z.b * j->spec->gates * j->z.h * (j->z.h + (j->single ? j->z.i : 0));
+    int64_t d = j->spec->directions, units = d * j->z.b * j->spec->gates * j->z.h;
+    double step = (double)units * (double)(j->z.h + (j->single ? j->z.i : 0)), call = (double)units * (double)(j->z.h + j->z.i) * (double)j->z.t;
     j->n_lanes = (int)d;
     j->parts = 1;
-    if (threads < 2 || j->trace || macs < WORTH_SHARING) return;
+    if (threads < 2 || j->trace || step < WORTH_SHARING || call < WORTH_WAKING) return;
     int64_t ways = threads / common_divisor(threads, (int)d);       /* of each direction */
     int64_t least = j->fused ? LANE_ROWS : 1, panels = (j->padded + j->panel_units - 1) / j->panel_units;
     j->together = true;
