@@ -1,4 +1,4 @@
-/* api/stream: finding the time axis of an input, and tracing gates. */
+/* api/stream_axis: finding the time axis of an input, and tracing gates. */
 #include "api/api_internal.h"
 
 #include "tensor/tensor.h"
