@@ -57,7 +57,7 @@ void check_one(const tool *t, const check_case *c, const compare_rule *rule, cha
     clstm_session *session = NULL;
     clstm_error err = {0};
     *reason = 0;
-    if (tool_load(t, c->model, &model, &err) != CLSTM_OK || tool_session(t, model, &session, &err) != CLSTM_OK) snprintf(reason, size, "%s", err.message);
+    if (tool_load(t, c->model, &model, &err) != CLSTM_OK || tool_session(t, model, 0, &session, &err) != CLSTM_OK) snprintf(reason, size, "%s", err.message);
     for (int n = 0; !*reason; n++) {
         char set[40];
         snprintf(set, sizeof set, "test_data_set_%d", n);

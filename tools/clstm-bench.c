@@ -53,7 +53,7 @@ static int set_option(bench *b, int option, char *argument) {
 static int open_model(bench *b, const char *path) {
     clstm_error err = {0};
     double start = tool_now_us();
-    if (tool_load(&b->t, path, &b->model, &err) != CLSTM_OK || tool_session(&b->t, b->model, &b->session, &err) != CLSTM_OK) return tool_refused(&b->t, &err);
+    if (tool_load(&b->t, path, &b->model, &err) != CLSTM_OK || tool_session(&b->t, b->model, 0, &b->session, &err) != CLSTM_OK) return tool_refused(&b->t, &err);
     b->load_us = tool_now_us() - start;
     int code = inputs_start(&b->t, b->model, &b->inputs);
     if (code < 0) code = inputs_give(&b->t, b->model, b->in, b->n_in, &b->inputs);

@@ -121,7 +121,7 @@ static void measure(const tool *t, clstm_model *m, memory *out) {
     clstm_step step;
     quiet.quiet = true;
     *out = (memory){0};
-    if (!inputs_can_be_random(t, m) || tool_session(&quiet, m, &session, &err) != CLSTM_OK) return;
+    if (!inputs_can_be_random(t, m) || tool_session(&quiet, m, 0, &session, &err) != CLSTM_OK) return;
     if (inputs_start(&quiet, m, &in) < 0 && inputs_randomise(&quiet, m, 0, &in) < 0 && inputs_apply(&in, session, &err) == CLSTM_OK &&
         clstm_session_prepare(session, &err) == CLSTM_OK) {
         *out = (memory){true, clstm_session_memory(session), 0};

@@ -57,6 +57,11 @@ static int give_one(const tool *t, const clstm_model *model, size_t index, const
     io_escape(name, sizeof name, port->name);
     if (in->given) return tool_usage(t, "input \"%s\" is given twice", name);
     clstm_status status;
+    if (in->streamed && !strcmp(text, "-")) {       /* read as it arrives */
+        in->given = true;
+        snprintf(in->source, sizeof in->source, "standard input");
+        return -1;
+    }
     if (io_literal_parse(text, &table, &err)) {
         in->value.kind = CLSTM_KIND_TENSOR;
         status = io_table_fit(&table, &in->want, port->dim_names, &in->value.tensor, &err);
@@ -119,7 +124,7 @@ int inputs_give(const tool *t, const clstm_model *model, char *const *arguments,
     }
     if (!unnamed) return -1;
     for (size_t i = 0; i < in->count; i++)
-        if (!in->items[i].given) { open++; which = i; }
+        if (!in->items[i].given && !in->items[i].carried) { open++; which = i; }
     if (unnamed > 1 || open != 1) {
         char names[600];
         return tool_usage(t, "-i without a name wants one input that is left, and there are %zu for %zu of them; the model has %s", open, unnamed, all_names(names, sizeof names, model));
@@ -192,7 +197,7 @@ int inputs_randomise(const tool *t, const clstm_model *model, uint64_t seed, inp
         const clstm_port *port = clstm_model_input(model, i);
         clstm_error err = {0};
         char what[400];
-        if (one->given) continue;
+        if (one->given || one->carried) continue;
         one->given = true;
         snprintf(one->source, sizeof one->source, port->optional ? "left out" : "random");
         if (port->optional) continue;       /* an empty optional is a value too */
@@ -214,7 +219,7 @@ int inputs_complete(const tool *t, const clstm_model *model, const inputs *in) {
     for (size_t i = 0; i < in->count; i++) {
         char what[400], name[160];
         const clstm_port *port = clstm_model_input(model, i);
-        if (in->items[i].given || port->optional) continue;
+        if (in->items[i].given || in->items[i].carried || port->optional) continue;
         return tool_usage(t, "input %s is not given: -i %s=FILE, or --random", port_text(what, sizeof what, port), io_escape(name, sizeof name, port->name));
     }
     return -1;
@@ -224,6 +229,7 @@ clstm_status inputs_apply(const inputs *in, clstm_session *session, clstm_error 
     clstm_status status = CLSTM_OK;
     for (size_t i = 0; i < in->count && status == CLSTM_OK; i++) {
         const clstm_value *v = &in->items[i].value;
+        if (in->items[i].streamed || (in->items[i].carried && !in->items[i].given)) continue;
         if (in->items[i].constant) status = clstm_session_set_constant(session, i, &v->tensor, err);
         else status = v->kind == CLSTM_KIND_TENSOR ? clstm_session_set_input(session, i, &v->tensor, err) : clstm_session_set_input_value(session, i, v, err);
     }
@@ -241,6 +247,7 @@ void inputs_describe(const clstm_model *model, const inputs *in, FILE *out) {
         char what[400], shape[200];
         const input *one = &in->items[i];
         fprintf(out, "input   %s", port_text(what, sizeof what, clstm_model_input(model, i)));
+        if (one->carried && !one->given) fprintf(out, "  carried");
         if (one->given && one->value.kind == CLSTM_KIND_TENSOR) fprintf(out, " = %s%s", one->random ? "random " : "", io_shape_text(shape, sizeof shape, &one->value.tensor, NULL));
         if (one->given && !one->random) fprintf(out, "  %s", one->source);
         fputc('\n', out);

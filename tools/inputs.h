@@ -8,6 +8,8 @@ typedef struct input {
     clstm_value value;
     clstm_tensor want;          /* declared shape with --shape and --dim put in */
     bool given, constant, random;
+    bool carried;               /* a state that the session keeps: may be left out */
+    bool streamed;              /* fed in pieces by somebody else */
     char source[256];           /* for people: the file, "literal", "random" */
 } input;
 

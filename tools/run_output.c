@@ -39,13 +39,13 @@ int run_target_parse(const tool *t, const clstm_model *model, const char *argume
     return -1;
 }
 
-static clstm_status put_npz(const run_target *target, const clstm_model *model, const clstm_session *session, io_buffer *b, clstm_error *err) {
+static clstm_status put_npz(const run_target *target, const clstm_model *model, const clstm_value *const *results, io_buffer *b, clstm_error *err) {
     io_list list = {0};
     clstm_status status = CLSTM_OK;
     for (size_t i = 0; i < clstm_model_output_count(model) && status == CLSTM_OK; i++) {
         clstm_value copy;
         if (target->output >= 0 && (size_t)target->output != i) continue;
-        status = io_value_copy(&copy, clstm_session_output(session, i), err);
+        status = io_value_copy(&copy, results[i], err);
         if (status != CLSTM_OK) break;
         status = io_list_add(&list, clstm_model_output(model, i)->name, &copy, err);
         io_value_clear(&copy);
@@ -55,24 +55,24 @@ static clstm_status put_npz(const run_target *target, const clstm_model *model, 
     return status;
 }
 
-static void put_json(const run_target *target, const clstm_model *model, const clstm_session *session, io_buffer *b) {
+static void put_json(const run_target *target, const clstm_model *model, const clstm_value *const *results, io_buffer *b) {
     bool first = true;
     io_puts(b, "{\"outputs\": [");
     for (size_t i = 0; i < clstm_model_output_count(model); i++) {
         if (target->output >= 0 && (size_t)target->output != i) continue;
         io_puts(b, first ? "\n  " : ",\n  ");
-        io_value_json(clstm_session_output(session, i), clstm_model_output(model, i)->name, b);
+        io_value_json(results[i], clstm_model_output(model, i)->name, b);
         first = false;
     }
     io_puts(b, "\n]}\n");
 }
 
-clstm_status run_target_write(const run_target *target, const clstm_model *model, const clstm_session *session, clstm_error *err) {
+clstm_status run_target_write(const run_target *target, const clstm_model *model, const clstm_value *const *results, clstm_error *err) {
     io_buffer b = {0};
     clstm_status status = CLSTM_OK;
-    if (target->form == IO_FORM_NPZ) status = put_npz(target, model, session, &b, err);
-    else if (target->form == IO_FORM_JSON) put_json(target, model, session, &b);
-    else status = io_value_format(clstm_session_output(session, (size_t)target->output), clstm_model_output(model, (size_t)target->output), target->form, &b, err);
+    if (target->form == IO_FORM_NPZ) status = put_npz(target, model, results, &b, err);
+    else if (target->form == IO_FORM_JSON) put_json(target, model, results, &b);
+    else status = io_value_format(results[target->output], clstm_model_output(model, (size_t)target->output), target->form, &b, err);
     if (status == CLSTM_OK) status = io_buffer_write(&b, target->path, err);
     io_buffer_free(&b);
     return status;

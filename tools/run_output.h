@@ -11,6 +11,6 @@ typedef struct run_target { int output; const char *path; io_form form; } run_ta
 int output_name(const tool *t, const clstm_model *model, const char *option, const char *argument, int *index, const char **value);
 /* Understands an -o before anything runs; -1 to go on, or an exit code. */
 int run_target_parse(const tool *t, const clstm_model *model, const char *argument, run_target *target);
-clstm_status run_target_write(const run_target *target, const clstm_model *model, const clstm_session *session, clstm_error *err);
+clstm_status run_target_write(const run_target *target, const clstm_model *model, const clstm_value *const *results, clstm_error *err);
 
 #endif

@@ -213,11 +213,12 @@ clstm_status tool_load(const tool *t, const char *path, clstm_model **model, cls
     return clstm_model_load(path, &options, model, err);
 }
 
-clstm_status tool_session(const tool *t, clstm_model *model, clstm_session **session, clstm_error *err) {
+clstm_status tool_session(const tool *t, clstm_model *model, unsigned carry, clstm_session **session, clstm_error *err) {
     clstm_session_options options;
     clstm_session_options_default(&options);
     options.threads = t->threads;
     options.limits = &t->limits;
+    options.carry = carry;
     clstm_status status = clstm_session_create(model, &options, session, err);
     if (status != CLSTM_OK) return status;
     for (size_t i = 0; i < t->dims.count; i++) {

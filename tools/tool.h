@@ -55,8 +55,8 @@ bool tool_parse_int(const char *text, int64_t least, int64_t most, int64_t *valu
 bool tool_parse_real(const char *text, double *value);
 
 clstm_status tool_load(const tool *t, const char *path, clstm_model **model, clstm_error *err);
-/* A session with --threads, --limit and --dim applied; SIGINT and SIGTERM then stop its runs. */
-clstm_status tool_session(const tool *t, clstm_model *model, clstm_session **session, clstm_error *err);
+/* A session with --threads, --limit and --dim applied, and states carried as CLSTM_CARRY_* says; SIGINT and SIGTERM then stop its runs. */
+clstm_status tool_session(const tool *t, clstm_model *model, unsigned carry, clstm_session **session, clstm_error *err);
 void tool_session_end(clstm_session *session);
 /* Whether SIGINT or SIGTERM came; tool_reraise then ends the process as that signal does. */
 bool tool_interrupted(void);

@@ -124,7 +124,7 @@ bool io_literal_parse(const char *text, io_table *table, clstm_error *err) {
 
 /* ---- from a table to the shape that is wanted ---------------------------------------------------------------------------- */
 
-static bool is_batch_name(const char *name) {
+bool io_is_batch_name(const char *name) {
     return name && (!strcasecmp(name, "n") || !strcasecmp(name, "b") || !strcasecmp(name, "bs") || !strncasecmp(name, "batch", 5) ||
                     strstr(name, "batch") != NULL);
 }
@@ -136,15 +136,15 @@ static bool solve(int64_t rows, int64_t columns, int rank, const char *const *na
     *open = false;
     if (!util_mul(rows, columns, &total)) return false;
     /* The columns are the last axis; a single row or column has no say. */
-    if (rank > 1 && rows > 1) {
+    if (rank > 1 && rows > 1 && columns > 1) {
         if (dims[rank - 1] < 0) dims[rank - 1] = columns;
-        else if (columns > 1 && dims[rank - 1] != columns) return false;
+        else if (dims[rank - 1] != columns) return false;
     }
     for (int i = 0; i < rank; i++)
         if (dims[i] < 0) unknown++;
     /* One unknown follows from the count, whatever its name; of several, batches are 1. */
     for (int i = 0; unknown > 1 && i < rank; i++)
-        if (dims[i] < 0 && names && is_batch_name(names[i])) { dims[i] = 1; unknown--; }
+        if (dims[i] < 0 && names && io_is_batch_name(names[i])) { dims[i] = 1; unknown--; }
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) which = i;
         else if (!util_mul(known, dims[i], &known)) return false;

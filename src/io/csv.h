@@ -17,6 +17,8 @@ clstm_status io_table_parse(const char *text, size_t size, io_table *table, clst
 /* "1,2,3" as one row; false when it is no list of numbers. */
 bool io_literal_parse(const char *text, io_table *table, clstm_error *err);
 
+/* "batch", "N", "batch_size" ...: a dimension whose name says that it counts independent sequences. */
+bool io_is_batch_name(const char *name);
 /* The shape that `rows` of `columns` numbers have for somebody who wants `want` (-1 unknown): the columns are the last axis; a single
  * unknown dimension follows from the count; of several, those named like a batch are 1. Where more than one reading remains the
  * error says how to decide. */

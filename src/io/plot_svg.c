@@ -152,11 +152,13 @@ static void draw_lines(io_buffer *b, frame *f, const io_panel *p) {
 
 /* ---- heat maps ------------------------------------------------------------------------------------------------------------ */
 
-/* Dark blue over white to dark red: 0 in the middle stays white when the range is symmetric, which gates' candidates are. */
-static void heat_colour(double v, double low, double high, char *out, size_t size) {
-    static const double stops[5][3] = {{24, 58, 112}, {93, 153, 198}, {247, 247, 247}, {226, 125, 90}, {140, 22, 34}};
-    if (!isfinite(v)) { snprintf(out, size, "#000000"); return; }
-    double s = high > low ? (v - low) / (high - low) * 4 : 2;
+/* Dark blue over white to dark red, where 0 stays white when the range is symmetric; or white to dark blue. */
+static void heat_colour(const io_panel *p, double v, char *out, size_t size) {
+    static const double two[5][3] = {{24, 58, 112}, {93, 153, 198}, {247, 247, 247}, {226, 125, 90}, {140, 22, 34}};
+    static const double one[5][3] = {{250, 250, 247}, {191, 214, 230}, {115, 168, 208}, {42, 108, 165}, {12, 44, 92}};
+    const double (*stops)[3] = p->one_sided ? one : two;
+    if (!isfinite(v)) { snprintf(out, size, "#d9d9d9"); return; }
+    double s = p->high > p->low ? (v - p->low) / (p->high - p->low) * 4 : 2;
     s = s < 0 ? 0 : s > 4 ? 4 : s;
     int k = s >= 4 ? 3 : (int)s;
     unsigned c[3];
@@ -176,7 +178,7 @@ static void draw_scale(io_buffer *b, const frame *f, const io_panel *p) {
     char colour[16], word[40];
     double x = f->x + f->w - 190;
     for (int i = 0; i < 40; i++) {
-        heat_colour(p->low + (p->high - p->low) * i / 39, p->low, p->high, colour, sizeof colour);
+        heat_colour(p, p->low + (p->high - p->low) * i / 39, colour, sizeof colour);
         io_putf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"3.2\" height=\"9\" fill=\"%s\"/>\n", x + 30 + 3 * i, f->y - 18, colour);
     }
     text(b, x + 26, f->y - 10, "end", "class=\"t\"", io_real_text(word, sizeof word, p->low));
@@ -187,12 +189,13 @@ static void draw_heat(io_buffer *b, frame *f, const io_panel *p) {
     size_t nx = p->columns < MAX_CELLS_X ? p->columns : MAX_CELLS_X, ny = p->rows < MAX_CELLS_Y ? p->rows : MAX_CELLS_Y;
     char colour[16], previous[16];
     f->ax = axis_make(0, (double)p->columns, 10, true);
+    io_puts(b, "<g shape-rendering=\"crispEdges\">\n");      /* no seams between neighbours */
     for (size_t r = 0; r < ny; r++) {
         double y = f->y + f->h * (double)r / (double)ny;
         size_t start = 0;
         *previous = 0;
         for (size_t c = 0; c <= nx; c++) {      /* neighbours of one colour share a rectangle */
-            if (c < nx) heat_colour(block_mean(p, r * p->rows / ny, (r + 1) * p->rows / ny, c * p->columns / nx, (c + 1) * p->columns / nx), p->low, p->high, colour, sizeof colour);
+            if (c < nx) heat_colour(p, block_mean(p, r * p->rows / ny, (r + 1) * p->rows / ny, c * p->columns / nx, (c + 1) * p->columns / nx), colour, sizeof colour);
             if (c && (c == nx || strcmp(colour, previous))) {
                 io_putf(b, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"/>\n", f->x + f->w * (double)start / (double)nx, y,
                         f->w * (double)(c - start) / (double)nx, f->h / (double)ny, previous);
@@ -201,6 +204,7 @@ static void draw_heat(io_buffer *b, frame *f, const io_panel *p) {
             memcpy(previous, colour, sizeof previous);
         }
     }
+    io_puts(b, "</g>\n");
     io_putf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" stroke=\"#adb5bd\"/>\n", f->x, f->y, f->w, f->h);
     draw_x_ticks(b, f, false);
     draw_scale(b, f, p);

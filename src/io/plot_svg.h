@@ -22,6 +22,7 @@ typedef struct io_panel {
     const double *cells;
     size_t rows, columns;
     double low, high;
+    bool one_sided;             /* low is nothing, high is all: white to blue instead of blue over white to red */
 } io_panel;
 
 /* The whole figure, in pixels of width 960. */
