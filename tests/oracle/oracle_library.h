@@ -4,6 +4,9 @@
 
 #include "cases.h"
 
+/* Errors are tallied over the cases whose spread is at most this. */
+enum { ORACLE_TABLE_SPREAD = 100 };
+
 /* What comparing found, over all cases given to it. */
 typedef struct {
     struct {
