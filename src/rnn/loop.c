@@ -27,7 +27,6 @@ static const void *in_at(const rnn_job *j, const void *base, int64_t element) {
 static void *out_at(const rnn_job *j, void *base, int64_t element) {
     return (unsigned char *)base + (size_t)element * clstm_type_size(j->z.type);
 }
-static void *real_at(const rnn_job *j, void *base, int64_t element) { return (unsigned char *)base + (size_t)element * j->real; }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------------ */
 
@@ -81,8 +80,6 @@ void rnn_lane_place(rnn_lane *l, unsigned char *memory) {
 
 /* ---- states ------------------------------------------------------------------------------------------------------------------ */
 
-static void *row_h(const rnn_lane *l, int64_t r, int which) { return real_at(l->job, l->h, (2 * r + which) * l->job->padded); }
-static void *row_c(const rnn_lane *l, int64_t r) { return real_at(l->job, l->c, r * l->job->padded); }
 static int64_t length_of(const rnn_lane *l, int64_t r) { return l->job->lens ? l->job->lens[l->b0 + r] : l->job->z.t; }
 
 static void load_state(const rnn_lane *l, const void *from, int64_t r, void *to) {
@@ -92,7 +89,7 @@ static void load_state(const rnn_lane *l, const void *from, int64_t r, void *to)
         rnn_widen(j->f64, j->z.type, in_at(j, from, l->d * j->sd + (l->b0 + r) * j->sb), to, j->z.h);
         live = j->z.h;
     }
-    memset(real_at(j, to, live), 0, (size_t)(j->padded - live) * j->real);
+    memset(rnn_at(j, to, live), 0, (size_t)(j->padded - live) * j->real);
 }
 
 static void save_state(const rnn_lane *l, const void *from, int64_t r, void *to) {
@@ -103,7 +100,7 @@ static void save_state(const rnn_lane *l, const void *from, int64_t r, void *to)
     else rnn_narrow(j->f64, j->z.type, from, at, j->z.h);
 }
 
-static void *y_at(const rnn_lane *l, int64_t t, int64_t r) {
+void *rnn_lane_y(const rnn_lane *l, int64_t t, int64_t r) {
     const rnn_job *j = l->job;
     return j->y ? out_at(j, j->y, t * j->yt + l->d * j->yd + (l->b0 + r) * j->yb) : NULL;
 }
@@ -113,29 +110,24 @@ void rnn_lane_begin(rnn_lane *l) {
     l->steps = j->lens ? 0 : j->z.t;
     l->first = l->end = 0;
     for (int64_t r = 0; r < l->rows; r++) {
-        load_state(l, j->h0, r, row_h(l, r, 0));
-        if (j->fused) memset(real_at(j, row_h(l, r, 1), j->z.h), 0, (size_t)(j->padded - j->z.h) * j->real);
-        if (j->spec->kind == RNN_LSTM) load_state(l, j->c0, r, row_c(l, r));
+        load_state(l, j->h0, r, rnn_lane_h(l, r, 0));
+        if (j->fused) memset(rnn_at(j, rnn_lane_h(l, r, 1), j->z.h), 0, (size_t)(j->padded - j->z.h) * j->real);
+        if (j->spec->kind == RNN_LSTM) load_state(l, j->c0, r, rnn_lane_c(l, r));
         l->flip[r] = 0;
         int64_t len = length_of(l, r);
         if (len > l->steps) l->steps = len;
-        for (int64_t t = len; t < j->z.t && j->y; t++) memset(y_at(l, t, r), 0, (size_t)j->z.h * clstm_type_size(j->z.type));
+        for (int64_t t = len; t < j->z.t && j->y; t++) memset(rnn_lane_y(l, t, r), 0, (size_t)j->z.h * clstm_type_size(j->z.type));
     }
 }
 
 void rnn_lane_end(rnn_lane *l) {
     for (int64_t r = 0; r < l->rows; r++) {
-        save_state(l, row_h(l, r, l->flip[r]), r, l->job->yh);
-        if (l->job->spec->kind == RNN_LSTM) save_state(l, row_c(l, r), r, l->job->yc);
+        save_state(l, rnn_lane_h(l, r, l->flip[r]), r, l->job->yh);
+        if (l->job->spec->kind == RNN_LSTM) save_state(l, rnn_lane_c(l, r), r, l->job->yc);
     }
 }
 
 /* ---- X.W ----------------------------------------------------------------------------------------------------------------------- */
-
-static void product(const rnn_job *j, const kernel_gemm *g) {
-    if (j->f64) j->kernel->gemm_f64(g);
-    else j->kernel->gemm_f32(g);
-}
 
 /* Widens the chunk's input to [steps][rows][I]. */
 static void widen_chunk(rnn_lane *l) {
@@ -143,7 +135,7 @@ static void widen_chunk(rnn_lane *l) {
     for (int64_t t = l->first; t < l->end; t++)
         for (int64_t r = 0; r < l->rows; r++)
             rnn_widen(j->f64, j->z.type, in_at(j, j->x, t * j->xt + (l->b0 + r) * j->xb),
-                      real_at(j, l->x, ((t - l->first) * l->rows + r) * j->z.i), j->z.i);
+                      rnn_at(j, l->x, ((t - l->first) * l->rows + r) * j->z.i), j->z.i);
 }
 
 /* Panels [p0, p1) of the chunk's products, rows in the order [step][row]: one product when X has that order too, else one for
@@ -156,13 +148,13 @@ static void chunk_products(rnn_lane *l, int64_t p0, int64_t p1) {
     kernel_gemm g = {.b = &d->w, .a = x, .c = l->pre, .lda = xb, .ldc = j->cols, .start = KERNEL_INIT_ROW, .init = d->bias, .p0 = p0, .p1 = p1};
     if (xt == xb * l->rows) {
         g.m = steps * l->rows;
-        product(j, &g);
+        rnn_product(j, &g);
     } else if (steps < l->rows) {
         g.m = l->rows;
         for (int64_t t = 0; t < steps; t++) {
             g.a = (const unsigned char *)x + (size_t)(t * xt) * j->real;
-            g.c = real_at(j, l->pre, t * l->rows * j->cols);
-            product(j, &g);
+            g.c = rnn_at(j, l->pre, t * l->rows * j->cols);
+            rnn_product(j, &g);
         }
     } else {
         g.m = steps;
@@ -170,13 +162,11 @@ static void chunk_products(rnn_lane *l, int64_t p0, int64_t p1) {
         g.ldc = l->rows * j->cols;
         for (int64_t r = 0; r < l->rows; r++) {
             g.a = (const unsigned char *)x + (size_t)(r * xb) * j->real;
-            g.c = real_at(j, l->pre, r * j->cols);
-            product(j, &g);
+            g.c = rnn_at(j, l->pre, r * j->cols);
+            rnn_product(j, &g);
         }
     }
 }
-
-static void *pre_at(const rnn_lane *l, int64_t r) { return real_at(l->job, l->pre, ((l->t - l->first) * l->rows + r) * l->job->cols); }
 
 /* ---- fused steps ------------------------------------------------------------------------------------------------------------- */
 
@@ -185,15 +175,15 @@ static void open_fused(rnn_lane *l) {
     for (int64_t i = 0; i < l->n_active; i++) {
         int64_t r = l->active[i];
         kernel_step_row *k = &l->row[i];
-        k->pre = j->single ? NULL : pre_at(l, r);
+        k->pre = j->single ? NULL : rnn_lane_pre(l, r);
         k->x = j->single ? in_at(j, j->x, l->t * j->xt + (l->b0 + r) * j->xb) : NULL;
-        k->h = row_h(l, r, l->flip[r]);
-        k->h_new = row_h(l, r, !l->flip[r]);
-        k->c = l->c ? row_c(l, r) : NULL;
-        k->y = y_at(l, l->t, r);
+        k->h = rnn_lane_h(l, r, l->flip[r]);
+        k->h_new = rnn_lane_h(l, r, !l->flip[r]);
+        k->c = l->c ? rnn_lane_c(l, r) : NULL;
+        k->y = rnn_lane_y(l, l->t, r);
         k->gates = j->trace ? l->gates + r * j->cols : NULL;
-        k->z = j->split ? real_at(j, l->z, r * j->padded) : NULL;
-        k->rh = j->split ? real_at(j, l->rh, r * j->padded) : NULL;
+        k->z = j->split ? rnn_at(j, l->z, r * j->padded) : NULL;
+        k->rh = j->split ? rnn_at(j, l->rh, r * j->padded) : NULL;
     }
 }
 
@@ -208,147 +198,6 @@ static void fused_part(rnn_lane *l, int phase, int64_t p0, int64_t p1) {
     else if (!j->split) j->kernel->step_gru(&s);
     else if (phase == 0) j->kernel->step_gru_reset(&s);
     else j->kernel->step_gru_candidate(&s);
-}
-
-/* ---- scalar steps ------------------------------------------------------------------------------------------------------------ */
-
-/* Gate g of a panel-interleaved row, as doubles in the order of units; and back. */
-static void gather(bool f64, const kernel_layout *l, int g, const void *row, double *out) {
-    for (int64_t u = 0; u < l->n; u++) {
-        int64_t i = l->gates == 1 ? u : u / l->units * l->width + g * l->units + u % l->units;
-        out[u] = f64 ? ((const double *)row)[i] : (double)((const float *)row)[i];
-    }
-}
-
-static void copy_gate(const rnn_job *j, const kernel_layout *to, int to_gate, void *dst, const kernel_layout *from, int gate, const void *src) {
-    for (int64_t u = 0; u < j->padded; u += from->units) {
-        int64_t units = j->padded - u < from->units ? j->padded - u : from->units;
-        int64_t i = u / from->units * from->width + gate * from->units;
-        int64_t o = to->gates == 1 ? u : u / to->units * to->width + to_gate * to->units;
-        memcpy(real_at(j, dst, o), (const unsigned char *)src + (size_t)i * j->real, (size_t)units * j->real);
-    }
-}
-
-static void to_doubles(bool f64, const void *from, double *to, int64_t n) {
-    for (int64_t i = 0; i < n; i++) to[i] = f64 ? ((const double *)from)[i] : (double)((const float *)from)[i];
-}
-static void from_doubles(bool f64, const double *from, void *to, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        if (f64) ((double *)to)[i] = from[i];
-        else ((float *)to)[i] = (float)from[i];
-}
-
-/* The lane's seven rows of doubles: gates, q, h, c. */
-static rnn_row scalar_row(const rnn_lane *l) {
-    int64_t n = l->job->z.h;
-    const double *p = l->job->dir[l->d].scalar_peephole;
-    return (rnn_row){.n = n, .gate = {l->scalar, l->scalar + n, l->scalar + 2 * n, l->scalar + 3 * n}, .q = l->scalar + 4 * n,
-                     .h = l->scalar + 5 * n, .c = l->scalar + 6 * n, .p = {p, p ? p + n : NULL, p ? p + 2 * n : NULL}};
-}
-
-static void report(const rnn_lane *l, const rnn_row *row, int64_t r) {
-    const rnn_job *j = l->job;
-    rnn_trace_step step = {.direction = l->d, .t = l->t, .b = l->b0 + r, .steps = j->z.t, .batch = j->z.b, .hidden = j->z.h,
-                           .directions = j->spec->directions, .gates = j->spec->gates, .h = row->h,
-                           .c = j->spec->kind == RNN_LSTM ? row->c : NULL};
-    for (int g = 0; g < j->spec->gates; g++) step.gate[g] = row->gate[g];
-    j->trace->step(j->trace->user, j->node, &step);
-}
-
-/* sum[r] += a[r].m for every row of the lane; rows that take no part are not read afterwards. */
-static void accumulate(const rnn_lane *l, const kernel_packed *m, const void *a, int64_t lda, void *sum, int64_t ldc) {
-    kernel_gemm g = {.b = m, .m = l->rows, .a = a, .lda = lda, .c = sum, .ldc = ldc, .start = KERNEL_INIT_C, .p1 = m->layout.panels};
-    product(l->job, &g);
-}
-
-static void store_row(const rnn_lane *l, const rnn_row *row, int64_t r) {
-    const rnn_job *j = l->job;
-    from_doubles(j->f64, row->h, row_h(l, r, 0), j->z.h);
-    if (j->spec->kind == RNN_LSTM) from_doubles(j->f64, row->c, row_c(l, r), j->z.h);
-    if (j->y) rnn_narrow(j->f64, j->z.type, row_h(l, r, 0), y_at(l, l->t, r), j->z.h);
-    if (j->trace) report(l, row, r);
-}
-
-static void scalar_lstm_or_rnn(rnn_lane *l) {
-    const rnn_job *j = l->job;
-    const kernel_layout *w = &j->dir[l->d].w.layout;
-    accumulate(l, &j->dir[l->d].r, l->h, 2 * j->padded, pre_at(l, 0), j->cols);
-    for (int64_t i = 0; i < l->n_active; i++) {
-        int64_t r = l->active[i];
-        rnn_row row = scalar_row(l);
-        for (int g = 0; g < j->spec->gates; g++) gather(j->f64, w, g, pre_at(l, r), row.gate[g]);
-        if (j->spec->kind == RNN_LSTM) {
-            to_doubles(j->f64, row_c(l, r), row.c, row.n);
-            rnn_lstm_row(&j->rules[l->d], &row);
-        } else rnn_plain_row(&j->rules[l->d], &row);
-        store_row(l, &row, r);
-    }
-}
-
-/* linear_before_reset = 1: all three products of H at once, the candidate's from Rbh in its own accumulator. */
-static void scalar_gru_after(rnn_lane *l) {
-    const rnn_job *j = l->job;
-    const rnn_direction *d = &j->dir[l->d];
-    const kernel_layout *w = &d->w.layout, plain = {.gates = 1, .units = w->units, .width = w->units};
-    for (int64_t r = 0; r < l->rows; r++) {
-        void *sum = real_at(j, l->sum, r * j->cols);
-        memcpy(sum, pre_at(l, r), (size_t)j->cols * j->real);
-        copy_gate(j, w, 2, sum, &plain, 0, d->rbh);
-    }
-    accumulate(l, &d->r, l->h, 2 * j->padded, l->sum, j->cols);
-    for (int64_t i = 0; i < l->n_active; i++) {
-        int64_t r = l->active[i];
-        rnn_row row = scalar_row(l);
-        const void *sum = real_at(j, l->sum, r * j->cols);
-        gather(j->f64, w, 0, sum, row.gate[0]);
-        gather(j->f64, w, 1, sum, row.gate[1]);
-        gather(j->f64, w, 2, sum, row.q);
-        gather(j->f64, w, 2, pre_at(l, r), row.gate[2]);
-        to_doubles(j->f64, row_h(l, r, 0), row.h, row.n);
-        rnn_gru_gates(&j->rules[l->d], &row, true);
-        rnn_gru_update(&j->rules[l->d], &row, true);
-        store_row(l, &row, r);
-    }
-}
-
-/* linear_before_reset = 0: z and r first, then the candidate's product of r o H. */
-static void scalar_gru_before(rnn_lane *l) {
-    const rnn_job *j = l->job;
-    const rnn_direction *d = &j->dir[l->d];
-    const kernel_layout *w = &d->w.layout, *zr = &d->r.layout, *last = &d->last.layout;
-    for (int64_t r = 0; r < l->rows; r++)
-        for (int g = 0; g < 2; g++) copy_gate(j, zr, g, real_at(j, l->sum, r * j->cols), w, g, pre_at(l, r));
-    accumulate(l, &d->r, l->h, 2 * j->padded, l->sum, j->cols);
-    for (int64_t i = 0; i < l->n_active; i++) {
-        int64_t r = l->active[i];
-        rnn_row row = scalar_row(l);
-        for (int g = 0; g < 2; g++) gather(j->f64, zr, g, real_at(j, l->sum, r * j->cols), row.gate[g]);
-        to_doubles(j->f64, row_h(l, r, 0), row.h, row.n);
-        rnn_gru_gates(&j->rules[l->d], &row, false);
-        from_doubles(j->f64, row.gate[0], real_at(j, l->z, r * j->padded), row.n);
-        from_doubles(j->f64, row.gate[1], real_at(j, l->sum, r * j->cols + 2 * j->padded), row.n);
-        from_doubles(j->f64, row.q, real_at(j, l->rh, r * j->padded), row.n);
-        copy_gate(j, last, 0, real_at(j, l->sum, r * j->cols), w, 2, pre_at(l, r));
-    }
-    for (int64_t i = 0; i < l->n_active; i++) {     /* row by row: the other rows' r o H is not made */
-        int64_t r = l->active[i];
-        kernel_gemm g = {.b = &d->last, .m = 1, .a = real_at(j, l->rh, r * j->padded), .lda = j->padded,
-                         .c = real_at(j, l->sum, r * j->cols), .ldc = j->cols, .start = KERNEL_INIT_C, .p1 = last->panels};
-        product(j, &g);
-        rnn_row row = scalar_row(l);
-        to_doubles(j->f64, real_at(j, l->z, r * j->padded), row.gate[0], row.n);
-        to_doubles(j->f64, real_at(j, l->sum, r * j->cols + 2 * j->padded), row.gate[1], row.n);
-        gather(j->f64, last, 0, real_at(j, l->sum, r * j->cols), row.gate[2]);
-        to_doubles(j->f64, row_h(l, r, 0), row.h, row.n);
-        rnn_gru_update(&j->rules[l->d], &row, false);
-        store_row(l, &row, r);
-    }
-}
-
-static void scalar_step(rnn_lane *l) {
-    if (l->job->spec->kind != RNN_GRU) scalar_lstm_or_rnn(l);
-    else if (l->job->split) scalar_gru_before(l);
-    else scalar_gru_after(l);
 }
 
 /* ---- the walk ------------------------------------------------------------------------------------------------------------------ */
@@ -380,24 +229,14 @@ void rnn_lane_part(rnn_lane *l, int phase, int part, int parts) {
     if (p0 == p1) return;
     if (fresh) chunk_products(l, p0, p1);
     if (j->fused) fused_part(l, phase, p0, p1);
-    else scalar_step(l);
-}
-
-/* What the fused step left in a row's trace buffer. */
-static void report_fused(const rnn_lane *l, int64_t r) {
-    const rnn_job *j = l->job;
-    rnn_row row = scalar_row(l);
-    for (int g = 0; g < j->spec->gates; g++) gather(false, &j->dir[l->d].w.layout, g, l->gates + r * j->cols, row.gate[g]);
-    to_doubles(false, row_h(l, r, l->flip[r]), row.h, row.n);
-    if (l->c) to_doubles(false, row_c(l, r), row.c, row.n);
-    report(l, &row, r);
+    else rnn_lane_scalar_step(l);
 }
 
 void rnn_lane_close(rnn_lane *l) {
     const rnn_job *j = l->job;
     for (int64_t i = 0; i < l->n_active && j->fused; i++) {
         l->flip[l->active[i]] ^= 1;
-        if (j->trace) report_fused(l, l->active[i]);
+        if (j->trace) rnn_lane_report_fused(l, l->active[i]);
     }
 }
 

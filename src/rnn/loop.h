@@ -84,6 +84,24 @@ void rnn_lane_part(rnn_lane *l, int phase, int part, int parts);
 void rnn_lane_close(rnn_lane *l);
 void rnn_lane_end(rnn_lane *l);
 
+/* The step at hand in the specification's scalar form; and what a fused step left in row r's trace buffer, told to the sink. */
+void rnn_lane_scalar_step(rnn_lane *l);
+void rnn_lane_report_fused(const rnn_lane *l, int64_t r);
+
+/* Places in a lane's memory: row r's state, its products of the step at hand, its output at time t (NULL: not wanted). */
+static inline void *rnn_at(const rnn_job *j, void *base, int64_t element) { return (unsigned char *)base + (size_t)element * j->real; }
+static inline void *rnn_lane_h(const rnn_lane *l, int64_t r, int which) { return rnn_at(l->job, l->h, (2 * r + which) * l->job->padded); }
+static inline void *rnn_lane_c(const rnn_lane *l, int64_t r) { return rnn_at(l->job, l->c, r * l->job->padded); }
+static inline void *rnn_lane_pre(const rnn_lane *l, int64_t r) {
+    return rnn_at(l->job, l->pre, ((l->t - l->first) * l->rows + r) * l->job->cols);
+}
+void *rnn_lane_y(const rnn_lane *l, int64_t t, int64_t r);
+
+static inline void rnn_product(const rnn_job *j, const kernel_gemm *g) {
+    if (j->f64) j->kernel->gemm_f64(g);
+    else j->kernel->gemm_f32(g);
+}
+
 /* count elements of `type` to or from arithmetic values. */
 void rnn_widen(bool f64, clstm_type type, const void *from, void *to, int64_t count);
 void rnn_narrow(bool f64, clstm_type type, const void *from, void *to, int64_t count);
