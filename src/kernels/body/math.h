@@ -162,20 +162,21 @@ INLINE vf vf_gelu(vf x)
     vf high = vf_set(-0.5f) * head * head, low = vf_set(-0.5f) * (a - head) * (a + head);
     vf n = vf_whole_ln2(high + low);
     vf e1 = vf_expm1_core(vf_fma(n, vf_set(-LN2_LO), vf_fma(n, vf_set(-LN2_HI), high)) + low);
-    /* R(a) (1 + a) over t = (a - 2.5) / (a + 2.5), 4e-9 */
-    vf t = (a - vf_set(2.5f)) / (a + vf_set(2.5f));
-    vf p = vf_set(-6.244848919e-05f);
-    p = vf_fma(p, t, vf_set(-2.263015485e-04f));
-    p = vf_fma(p, t, vf_set(-2.589453061e-07f));
-    p = vf_fma(p, t, vf_set(1.262983889e-03f));
-    p = vf_fma(p, t, vf_set(1.284459373e-03f));
-    p = vf_fma(p, t, vf_set(-6.047210190e-03f));
-    p = vf_fma(p, t, vf_set(-8.699925616e-03f));
-    p = vf_fma(p, t, vf_set(4.606284201e-02f));
-    p = vf_fma(p, t, vf_set(-3.771664947e-02f));
-    p = vf_fma(p, t, vf_set(-9.158747643e-02f));
-    p = vf_fma(p, t, vf_set(4.946596622e-01f));
-    vf q = a * p / (one + a);
+    /* R(a) (a + 2.25) over t = 2s - 1, s = a / (a + 2.25), 1.4e-8: a R(a) is s times that */
+    vf s = a / (a + vf_set(2.25f));
+    vf t = vf_fma(vf_set(2.0f), s, -one);
+    vf p = vf_set(-9.777610103e-05f);
+    p = vf_fma(p, t, vf_set(-2.143281890e-04f));
+    p = vf_fma(p, t, vf_set(2.410131128e-04f));
+    p = vf_fma(p, t, vf_set(1.369171776e-03f));
+    p = vf_fma(p, t, vf_set(8.226693026e-04f));
+    p = vf_fma(p, t, vf_set(-5.640689749e-03f));
+    p = vf_fma(p, t, vf_set(-1.056211535e-02f));
+    p = vf_fma(p, t, vf_set(2.783740871e-02f));
+    p = vf_fma(p, t, vf_set(8.013296872e-02f));
+    p = vf_fma(p, t, vf_set(-3.863810599e-01f));
+    p = vf_fma(p, t, vf_set(6.914337277e-01f));
+    vf q = s * p;
     vf v = vf_scale(vf_fma(q, e1, q), n);
     return vf_select(x < 0.0f, -v, x - v);
 }
