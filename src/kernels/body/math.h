@@ -175,9 +175,11 @@ INLINE vf vf_gelu(vf x)
     p = vf_fma(p, t, vf_set(2.783740871e-02f));
     p = vf_fma(p, t, vf_set(8.013296872e-02f));
     p = vf_fma(p, t, vf_set(-3.863810599e-01f));
-    p = vf_fma(p, t, vf_set(6.914337277e-01f));
-    vf q = s * p;
-    vf v = vf_scale(vf_fma(q, e1, q), n);
+    /* what the last sum rounds off comes back in the last but one */
+    const vf first = vf_set(6.914337277e-01f);
+    vf whole = vf_fma(p, t, first), rest = vf_fma(p, t, first - whole);
+    vf q = s * whole;
+    vf v = vf_scale(q + vf_fma(q, e1, s * rest), n);
     return vf_select(x < 0.0f, -v, x - v);
 }
 
