@@ -53,15 +53,21 @@ static how how_of(const ir_node *n) {
 }
 static clstm_status check(ir_node *n, clstm_error *err) { return op_check_word(n, "reduction", n->op->since < 18 ? "none add mul" : "none add mul max min", err); }
 
-typedef struct scatter { join *join; int axis; } scatter;
+/* ScatterND with constant indices knows where everything goes: pieces of neighbouring slices. n_pieces -1: it does not. */
+typedef struct piece { int64_t at, count; } piece;      /* in slices */
 
-static clstm_status prepare(op_ctx *c) {
-    scatter *s = op_prepared_alloc(c, sizeof *s);
+typedef struct scatter { join *join; int axis; int64_t n_pieces; piece pieces[]; } scatter;
+
+static clstm_status prepare_pieces(op_ctx *c, int64_t pieces) {
+    scatter *s = op_prepared_alloc(c, sizeof *s + (size_t)pieces * sizeof(piece));
     how h = how_of(c->node);
     if (!s) return util_no_memory(c->err);
+    s->n_pieces = -1;
     if (h != HOW_NONE && !(s->join = joins[op_in(c, 0)->type][h - 1])) return op_unsupported(c, "reduction of type %s", clstm_type_name(op_in(c, 0)->type));
     return CLSTM_OK;
 }
+
+static clstm_status prepare(op_ctx *c) { return prepare_pieces(c, 0); }
 
 static clstm_status outside(op_ctx *c, int64_t index, int64_t n) {
     return op_bad_input(c, "index %lld is outside [%lld, %lld]", (long long)index, (long long)-n, (long long)n - 1);
@@ -128,24 +134,67 @@ static clstm_status infer_ScatterND(op_ctx *c) {
     return op_infer_same(c);
 }
 
+/* Slice number of tuple t; -1 when an index of it is outside, which *wrong names. */
+static int64_t slice_at(const clstm_tensor *x, const clstm_tensor *index, int64_t t, int64_t *wrong) {
+    int depth = (int)index->dims[index->rank - 1];
+    int64_t at = 0;
+    for (int d = 0; d < depth; d++) {
+        int64_t v = op_index(index, t * depth + d), n = x->dims[d], to = v < 0 ? v + n : v;
+        if (to < 0 || to >= n) {
+            *wrong = d;
+            return -1;
+        }
+        at = at * n + to;
+    }
+    return at;
+}
+
+/* Joins the tuples into pieces and returns their number (pieces NULL: only counts); -1 when an index is outside. */
+static int64_t join_tuples(const clstm_tensor *x, const clstm_tensor *index, piece *pieces) {
+    int64_t tuples = tensor_span(index, 0, index->rank - 1), next = -1, n = 0, wrong;
+    for (int64_t t = 0; t < tuples; t++) {
+        int64_t at = slice_at(x, index, t, &wrong);
+        if (at < 0) return -1;
+        if (at != next) {
+            if (pieces) pieces[n] = (piece){at, 0};
+            n++;
+        }
+        if (pieces) pieces[n - 1].count++;
+        next = at + 1;
+    }
+    return n;
+}
+
+/* An index that is outside is an error of the run, not of a plan whose branch may never be taken. */
+static clstm_status prepare_ScatterND(op_ctx *c) {
+    const void *data;
+    if (!c->consts[1]) return prepare(c);
+    clstm_tensor index = *op_in(c, 1);
+    UTIL_TRY(ir_const_data(c->consts[1], &data, c->err));
+    index.data = (void *)(uintptr_t)data;
+    int64_t n = join_tuples(op_in(c, 0), &index, NULL);
+    UTIL_TRY(prepare_pieces(c, n < 0 ? 0 : n));
+    ((scatter *)c->prepared)->n_pieces = n < 0 ? -1 : join_tuples(op_in(c, 0), &index, ((scatter *)c->prepared)->pieces);
+    return CLSTM_OK;
+}
+
 static clstm_status run_ScatterND(op_ctx *c) {
     const scatter *s = c->prepared;
     const clstm_tensor *x = op_in(c, 0), *index = op_in(c, 1);
+    bool known = s->n_pieces >= 0;
     int depth = (int)index->dims[index->rank - 1];
-    int64_t tuples = tensor_span(index, 0, index->rank - 1), block = tensor_span(x, depth, x->rank), k = 0;
+    int64_t n = known ? s->n_pieces : tensor_span(index, 0, index->rank - 1), block = tensor_span(x, depth, x->rank), wrong = 0;
     size_t bytes = (size_t)block * clstm_type_size(x->type);
     copy_data(c);
     const unsigned char *u = op_in(c, 2)->data;
-    for (int64_t t = 0; t < tuples && bytes; t++, u += bytes) {
-        int64_t at = 0;
-        for (int d = 0; d < depth; d++, k++) {
-            int64_t v = op_index(index, k), n = x->dims[d], to = v < 0 ? v + n : v;
-            if (to < 0 || to >= n) return outside(c, v, n);
-            at = at * n + to;
-        }
-        unsigned char *y = (unsigned char *)op_out(c, 0)->data + (size_t)at * bytes;
-        if (s->join) s->join(y, u, block);
-        else memcpy(y, u, bytes);
+    for (int64_t t = 0; t < n && bytes; t++) {
+        piece p = {0, 1};
+        if (known) p = s->pieces[t];
+        else if ((p.at = slice_at(x, index, t, &wrong)) < 0) return outside(c, op_index(index, t * depth + wrong), x->dims[wrong]);
+        unsigned char *y = (unsigned char *)op_out(c, 0)->data + (size_t)p.at * bytes;
+        if (s->join) s->join(y, u, p.count * block);
+        else memcpy(y, u, (size_t)p.count * bytes);
+        u += (size_t)p.count * bytes;
     }
     return CLSTM_OK;
 }
@@ -156,7 +205,7 @@ static clstm_status run_ScatterND(op_ctx *c) {
      .attrs = attributes, .check = check, .infer = infer_ScatterElements, .prepare = prepare, .run = run_ScatterElements, .inplace = 1}
 #define SLICES(first, last, attributes) \
     {.domain = "", .name = "ScatterND", .since = first, .until = last, .inputs = "data:T indices:int64 updates:T", .outputs = "output:T", .types = ANY, \
-     .attrs = attributes, .check = check, .infer = infer_ScatterND, .prepare = prepare, .run = run_ScatterND, .inplace = 1}
+     .attrs = attributes, .check = check, .infer = infer_ScatterND, .prepare = prepare_ScatterND, .run = run_ScatterND, .inplace = 1}
 const op_desc ops_scatter[] = {
     ELEMENTS("Scatter", 9, 10, "axis:i=0"), ELEMENTS("ScatterElements", 11, 15, "axis:i=0"), ELEMENTS("ScatterElements", 16, 17, "axis:i=0 reduction:s=none"),
     ELEMENTS("ScatterElements", 18, 0, "axis:i=0 reduction:s=none"),
