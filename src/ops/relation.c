@@ -61,19 +61,20 @@ static clstm_status prepare_BitShift(op_ctx *c) {
     return s;
 }
 
-#define ROW(Op, first, last, type_set, attributes, how) \
+/* A broadcast input of wide elements may have as many bytes as the output of bools: only bools may be overwritten. */
+#define ROW(Op, first, last, type_set, attributes, places) \
     {.domain = "", .name = #Op, .since = first, .until = last, .inputs = "A:T B:T", .outputs = "C:T1", .types = type_set, .attrs = attributes, \
-     .infer = how, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 3}
-#define OLD_ROWS(Op, type_set) \
-    ROW(Op, 1, 6, type_set " T1=bool", "axis:i broadcast:i=0", infer_bool), ROW(Op, 7, 0, type_set " T1=bool", "", infer_bool)
+     .infer = infer_bool, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = places}
+#define OLD_ROWS(Op, type_set, places) \
+    ROW(Op, 1, 6, type_set " T1=bool", "axis:i broadcast:i=0", places), ROW(Op, 7, 0, type_set " T1=bool", "", places)
 #define BIT_ROW(Op) \
     {.domain = "", .name = #Op, .since = 18, .inputs = "A:T B:T", .outputs = "C:T", .types = "T=int*", .attrs = "", \
      .infer = infer_same, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 3}
 
 const op_desc ops_relation[] = {
-    OLD_ROWS(Equal, "T=all"), OLD_ROWS(Less, "T=num*"), OLD_ROWS(Greater, "T=num*"),
-    OLD_ROWS(And, "T=bool"), OLD_ROWS(Or, "T=bool"), OLD_ROWS(Xor, "T=bool"),
-    ROW(LessOrEqual, 12, 0, "T=num* T1=bool", "", infer_bool), ROW(GreaterOrEqual, 12, 0, "T=num* T1=bool", "", infer_bool),
+    OLD_ROWS(Equal, "T=all", 0), OLD_ROWS(Less, "T=num*", 0), OLD_ROWS(Greater, "T=num*", 0),
+    OLD_ROWS(And, "T=bool", 3), OLD_ROWS(Or, "T=bool", 3), OLD_ROWS(Xor, "T=bool", 3),
+    ROW(LessOrEqual, 12, 0, "T=num* T1=bool", "", 0), ROW(GreaterOrEqual, 12, 0, "T=num* T1=bool", "", 0),
     BIT_ROW(BitwiseAnd), BIT_ROW(BitwiseOr), BIT_ROW(BitwiseXor),
     {.domain = "", .name = "BitShift", .since = 11, .inputs = "X:T Y:T", .outputs = "Z:T", .types = "T=uint8,uint16,uint32,uint64",
      .attrs = "direction:s!", .check = check_BitShift, .infer = infer_same, .prepare = prepare_BitShift, .run = op_pointwise_run, .inplace = 3},
