@@ -25,7 +25,7 @@ const char tool_common_help[] =
 
 void tool_init(tool *t, char **argv, const char *name, const char *usage, const char *help) {
     argv[0] = (char *)name;
-    *t = (tool){.name = name, .usage = usage, .help = help, .threads = 1};
+    *t = (tool){.name = name, .usage = usage, .help = help, .common = tool_common_help, .threads = 1};
     clstm_limits_default(&t->limits);
     /* A reader that went away is a failed write, told as one. */
     signal(SIGPIPE, SIG_IGN);
@@ -150,7 +150,7 @@ int tool_option(tool *t, int option, const char *argument) {
     int64_t n;
     switch (option) {
     case TOOL_OPTION_HELP:
-        printf("Usage: %s %s\n%s%s", t->name, t->usage, t->help, tool_common_help);
+        printf("Usage: %s %s\n%s%s", t->name, t->usage, t->help, t->common);
         return tool_finish(t, TOOL_OK);
     case TOOL_OPTION_VERSION:
         printf("%s (clstm) %s\n", t->name, clstm_version());

@@ -15,6 +15,7 @@ typedef struct tool_pairs { tool_pair *items; size_t count, capacity; } tool_pai
 typedef struct tool {
     const char *name, *help;        /* help is the text of --help after the usage line */
     const char *usage;              /* "MODEL.onnx [options]" */
+    const char *common;             /* the end of --help; tool_init: tool_common_help */
     tool_pairs dims, shapes, consts;
     int threads;
     clstm_limits limits;

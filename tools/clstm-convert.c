@@ -1,0 +1,141 @@
+/* clstm-convert: models on their way out. */
+#include "tool.h"
+
+#include "io/buffer.h"
+#include "io/whole_file.h"
+
+#include <clstm/convert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef enum kind { KIND_NONE, KIND_ONNX } kind;
+
+typedef struct convert {
+    tool t;
+    const char *input, *output;
+    kind from, to;
+} convert;
+
+enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO };
+
+static const char help[] =
+    "Converts INPUT to OUTPUT, which is written whole or not at all.\n\n"
+    "  .onnx to .onnx            the model as the runtime reads it: constants folded, idle nodes and unused initialisers gone\n\n"
+    "      --from KIND, --to KIND  onnx, whatever the suffixes say\n";
+
+static const char common[] =
+    "      --dim NAME=N          fix a symbolic dimension of the inputs\n"
+    "      --limit NAME=N        set a limit on the model; --limit help lists them\n"
+    "      --help, --version     print this, or the version\n"
+    "Exit status: 0 success, 1 the work failed, 2 usage, 3 the input was refused.\n";
+
+static const struct option options[] = {
+    {"from", required_argument, NULL, OPTION_FROM}, {"to", required_argument, NULL, OPTION_TO},
+    {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"limit", required_argument, NULL, TOOL_OPTION_LIMIT},
+    {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, {0},
+};
+
+static const struct { const char *name; kind kind; } kinds[] = {{"onnx", KIND_ONNX}};
+
+static kind kind_named(const char *name) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcasecmp(name, kinds[i].name)) return kinds[i].kind;
+    return KIND_NONE;
+}
+
+static kind kind_of_suffix(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot && !strchr(dot, '/') ? kind_named(dot + 1) : KIND_NONE;
+}
+
+static int set_option(convert *c, int option, const char *argument) {
+    char name[64];
+    switch (option) {
+    case OPTION_FROM:
+    case OPTION_TO: {
+        kind k = kind_named(argument);
+        if (!k) return tool_usage(&c->t, "%s: kind \"%s\" is not there", option == OPTION_FROM ? "--from" : "--to", io_escape(name, sizeof name, argument));
+        *(option == OPTION_FROM ? &c->from : &c->to) = k;
+        return -1;
+    }
+    default: return tool_option(&c->t, option, argument);
+    }
+}
+
+/* ---- the conversions: each fills `out`, and says what it could not do ----------------------------------------------------------- */
+
+static clstm_status append(void *user, const void *bytes, size_t size, clstm_error *err) {
+    io_buffer *b = user;
+    io_put(b, bytes, size);
+    if (!b->failed) return CLSTM_OK;
+    snprintf(err->message, sizeof err->message, "out of memory");
+    return err->status = CLSTM_NO_MEMORY;
+}
+
+static bool has_dim(const clstm_model *m, const char *name) {
+    for (size_t i = 0; i < clstm_model_input_count(m); i++) {
+        const clstm_port *p = clstm_model_input(m, i);
+        for (int d = 0; d < p->tensor.rank; d++)
+            if (p->dim_names[d] && !strcmp(p->dim_names[d], name)) return true;
+    }
+    return false;
+}
+
+static clstm_status simplify(const convert *c, const clstm_model *m, io_buffer *out, clstm_error *err) {
+    size_t n = c->t.dims.count;
+    char text[128];
+    clstm_convert_dim *dims = calloc(n + 1, sizeof *dims);
+    if (!dims) {
+        snprintf(err->message, sizeof err->message, "out of memory");
+        return err->status = CLSTM_NO_MEMORY;
+    }
+    for (size_t i = 0; i < n; i++) {
+        dims[i].name = c->t.dims.items[i].name;
+        tool_parse_int(c->t.dims.items[i].value, 0, INT64_MAX, &dims[i].size);
+        if (!has_dim(m, dims[i].name)) tool_warn(&c->t, "--dim: the model has no dimension \"%s\"", io_escape(text, sizeof text, dims[i].name));
+    }
+    clstm_status status = clstm_convert_onnx(m, dims, n, append, out, err);
+    free(dims);
+    return status;
+}
+
+static clstm_status from_model(const convert *c, io_buffer *out, clstm_error *err) {
+    clstm_model *m;
+    clstm_status status = tool_load(&c->t, c->input, &m, err);
+    if (status != CLSTM_OK) return status;
+    status = simplify(c, m, out, err);
+    clstm_model_destroy(m);
+    return status;
+}
+
+static int run(convert *c) {
+    io_buffer out = {0};
+    clstm_error err;
+    char name[256];
+    if (!c->from) c->from = kind_of_suffix(c->input);
+    if (!c->to) c->to = kind_of_suffix(c->output);
+    if (!c->from) return tool_usage(&c->t, "%s: no kind of file that can be read; --from names one", io_escape(name, sizeof name, c->input));
+    if (!c->to) return tool_usage(&c->t, "%s: no kind of file that can be written; --to names one", io_escape(name, sizeof name, c->output));
+    int code = TOOL_OK;
+    if (from_model(c, &out, &err) != CLSTM_OK) code = tool_refused(&c->t, &err);
+    else if (io_buffer_write(&out, c->output, &err) != CLSTM_OK) code = tool_failed(&c->t, &err);
+    io_buffer_free(&out);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    convert c = {.from = KIND_NONE};
+    int code = -1;
+    tool_init(&c.t, argv, "clstm-convert", "INPUT OUTPUT [options]", help);
+    c.t.common = common;
+    for (int option; code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) code = set_option(&c, option, optarg);
+    if (code < 0 && optind + 2 != argc) code = tool_usage(&c.t, argc - optind < 2 ? "INPUT and OUTPUT are needed" : "one INPUT and one OUTPUT at a time");
+    if (code < 0) {
+        c.input = argv[optind];
+        c.output = argv[optind + 1];
+        code = run(&c);
+    }
+    tool_free(&c.t);
+    return tool_finish(&c.t, code);
+}
