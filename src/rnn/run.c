@@ -156,7 +156,7 @@ static clstm_status settle_vectors(rnn_prepared *p, op_ctx *ctx) {
 
 /* Multiply-adds of a step below which a thread's share does not pay for the meeting at its end, and of a whole call below which it
  * does not pay to wake a sleeping thread; rows of a lane from which sharing out rows is as fast as sharing out panels. */
-enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 32 };
+enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 16 };
 
 static int common_divisor(int a, int b) { return b ? common_divisor(b, a % b) : a; }
 
