@@ -4,6 +4,7 @@
 #include "io/buffer.h"
 #include "io/value.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -131,6 +132,70 @@ static void measure(const tool *t, clstm_model *m, memory *out) {
     inputs_free(&in);
 }
 
+/* ---- states and streams ---------------------------------------------------------------------------------------------------------- */
+
+/* Which states a session would carry, and along which axis an input can be fed in pieces, or why not. */
+static void put_streams(const tool *t, clstm_model *m, io_buffer *b) {
+    clstm_session *s = NULL;
+    clstm_error err = {0};
+    clstm_carry_info info;
+    tool quiet = *t;
+    size_t n = clstm_model_output_count(m), states = 0;
+    int *axes = calloc(n + 1, sizeof *axes);
+    quiet.quiet = true;
+    if (t->json) io_puts(b, ",\n  \"states\": [");
+    if (!axes || tool_session(&quiet, m, CLSTM_CARRY_PORTS, &s, &err) != CLSTM_OK) {
+        if (t->json) io_puts(b, "], \"states_refused\": ");
+        else io_puts(b, "  states      ");
+        if (t->json) io_put_json(b, err.message);
+        else io_putf(b, "%s\n", err.message);
+        free(axes);
+        return;
+    }
+    for (; clstm_session_carry_describe(s, states, &info); states++) {
+        const char *to = info.output >= 0 ? clstm_model_output(m, (size_t)info.output)->name : "";
+        if (t->json) {
+            io_puts(b, states ? ", {\"input\": " : "{\"input\": ");
+            io_put_json(b, info.name);
+            io_puts(b, ", \"output\": ");
+            io_put_json(b, to);
+            io_puts(b, ", \"why\": ");
+            io_put_json(b, info.why);
+            io_puts(b, "}");
+        } else {
+            io_puts(b, states ? "              \"" : "  states      \"");
+            put_escaped(b, info.name);
+            io_puts(b, "\" takes output \"");
+            put_escaped(b, to);
+            io_putf(b, "\" (%s)\n", info.why);
+        }
+    }
+    if (t->json) io_puts(b, "],\n  \"streams\": [");
+    for (size_t i = 0, told = 0; i < clstm_model_input_count(m); i++) {
+        const clstm_port *port = clstm_model_input(m, i);
+        int axis = -1;
+        bool carried = false, can;
+        for (size_t k = 0; k < states && clstm_session_carry_describe(s, k, &info); k++) carried |= info.input == (int)i;
+        if (carried || port->kind != CLSTM_KIND_TENSOR || port->tensor.rank == 0) continue;
+        can = clstm_session_stream(s, i, &axis, axes, &err) == CLSTM_OK;
+        if (t->json) {
+            io_puts(b, told ? ", {\"input\": " : "{\"input\": ");
+            io_put_json(b, port->name);
+            if (can) io_putf(b, ", \"axis\": %d}", axis);
+            else { io_puts(b, ", \"axis\": null, \"reason\": "); io_put_json(b, err.message); io_puts(b, "}"); }
+        } else {
+            io_puts(b, told ? "              \"" : "  streams     \"");
+            put_escaped(b, port->name);
+            if (can) io_putf(b, "\" along axis %d\n", axis);
+            else io_putf(b, "\" no: %s\n", err.message);
+        }
+        told++;
+    }
+    if (t->json) io_puts(b, "]");
+    tool_session_end(s);
+    free(axes);
+}
+
 /* ---- a model as JSON ----------------------------------------------------------------------------------------------------------- */
 
 static void json_field(io_buffer *b, const char *key, const char *value) {
@@ -154,7 +219,7 @@ static void json_port(const clstm_port *p, io_buffer *b) {
     io_puts(b, p->tensor.rank < 0 ? "}" : p->tensor.rank ? "]}" : "[]}");
 }
 
-static void json_model(const clstm_model *m, const char *path, const memory *mem, io_buffer *b) {
+static void json_model(const tool *t, clstm_model *m, const char *path, const memory *mem, io_buffer *b) {
     clstm_model_info info;
     clstm_operator_use use;
     clstm_layer l;
@@ -195,6 +260,7 @@ static void json_model(const clstm_model *m, const char *path, const memory *mem
         io_putf(b, "\"version\": %d, \"count\": %zu}", use.version, use.count);
     }
     io_puts(b, "]");
+    put_streams(t, m, b);
     if (mem->known) io_putf(b, ",\n  \"session_bytes\": %zu, \"steps\": %zu", mem->bytes, mem->steps);
     io_puts(b, "}\n");
 }
@@ -205,12 +271,13 @@ static int describe(const tool *t, const char *path, io_buffer *b) {
     if (tool_load(t, path, &m, &err) != CLSTM_OK) return tool_refused(t, &err);
     memory mem;
     measure(t, m, &mem);
-    if (t->json) json_model(m, path, &mem, b);
+    if (t->json) json_model(t, m, path, &mem, b);
     else {
         text_head(m, path, b);
         if (mem.known) io_putf(b, "  memory      %zu bytes a session, %zu steps a run (unset dimensions 1)\n", mem.bytes, mem.steps);
         text_ports(m, b);
         text_layers(m, b);
+        put_streams(t, m, b);
         text_uses(m, b);
     }
     clstm_model_destroy(m);
