@@ -25,12 +25,23 @@ static bool swapped(const char *in, const char *out, const char *from, const cha
     return false;
 }
 
+/* "input", "in_2": a name that says a port's side and place, but nothing of what it is. */
+static bool says_nothing(const char *in) {
+    if (!strncasecmp(in, "input", 5)) in += 5;
+    else if (!strncasecmp(in, "in", 2)) in += 2;
+    else return false;
+    for (; *in; in++)
+        if ((*in >= 'a' && *in <= 'z') || (*in >= 'A' && *in <= 'Z')) return false;
+    return true;
+}
+
 static bool names_related(const char *in, const char *out) {
     static const char *const behind[] = {"n", "_n", "_out", "_o", "_new", "_next", "_t", "out", "new", "next", "'", ".1"};
     static const char *const before[] = {"new_", "next_", "out_", "updated_", "output_", "final_", "o_"};
     static const char *const words[][2] = {{"in", "out"}, {"input", "output"}, {"0", "n"}, {"initial", "final"}, {"prev", "next"}, {"past", "present"},
                                            {"old", "new"}, {"prev_", ""}, {"_prev", ""}, {"last_", ""}, {"previous_", ""}, {"0", "1"}, {"initial_", ""}};
     if (!strcmp(in, out)) return true;
+    if (says_nothing(in)) return false;
     for (size_t i = 0; i < sizeof behind / sizeof *behind; i++)
         if (joined(in, behind[i], out)) return true;
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
