@@ -97,6 +97,20 @@ typedef struct kernel_gemm {
     int64_t p0, p1;
 } kernel_gemm;
 
+/*
+ * y[r][i] = start[r] + sum over k of w[r][k] * x[k][i], for i < n: a product whose second matrix lies in rows anywhere.  The same
+ * bits as the packed product.  x[k] has n values, of which those behind another row's may overlap it.
+ */
+typedef struct kernel_taps {
+    const float *const *x;
+    int64_t k;
+    const float *w;
+    int64_t ldw;
+    const float *start; /* NULL: 0 */
+    float *y;
+    int64_t ldy, rows, n;
+} kernel_taps;
+
 /* ---- fused recurrent steps (float, default activations) ----------------------------------------------------- */
 
 /*
@@ -162,6 +176,7 @@ typedef struct kernel_table {
 
     void (*gemm_f32)(const kernel_gemm *g);
     void (*gemm_f64)(const kernel_gemm *g);
+    void (*taps_f32)(const kernel_taps *g);
 
     /* i,o,f,c: c = f*c + i*tanh(c~); h = o*tanh(c) */
     void (*step_lstm)(const kernel_step *s);

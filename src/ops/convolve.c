@@ -3,12 +3,35 @@
 
 #include <string.h>
 
-enum { TILE_BYTES = 256 << 10 };    /* of gathered columns: they stay in the second-level cache */
+enum {
+    TILE_BYTES = 256 << 10,         /* of gathered columns: they stay in the second-level cache */
+    DIRECT_BYTES = 128 << 10        /* of a padded copy: the same, with the weights beside it */
+};
 
 static size_t element(const convolve *c) { return clstm_type_size(c->type); }
 static kernel_store store(const convolve *c) { return c->type == CLSTM_DOUBLE ? KERNEL_STORE_F64 : KERNEL_STORE_F32; }
 
 void convolve_layout(const convolve *c, kernel_layout *layout) { kernel_table_get()->layout_plain(layout, store(c), c->k, c->outputs); }
+
+/* Whether a padded copy of one group's input is small; works out its shape. A row of it holds, one phase of the step after another,
+ * what every tap of every output position of the row reads. */
+static bool plan_direct(convolve *c) {
+    int64_t low = 0, high = c->in[2] - 1, rows;
+    for (int64_t t = 0; t < c->taps; t++) {
+        int64_t first = c->tap[t].offset[2], last = (c->out[2] - 1) * c->step[2] + first;
+        if (first < low) low = first;
+        if (last > high) high = last;
+    }
+    if (c->type != CLSTM_FLOAT || high - low > DIRECT_BYTES) return false;
+    c->before = -low;
+    c->phase = (high - low) / c->step[2] + 1;
+    c->line = c->phase * c->step[2];
+    if (!util_mul(c->channels * c->in[0], c->in[1], &rows) || rows + 1 > DIRECT_BYTES / (c->line * (int64_t)sizeof(float))) return false;
+    c->direct = true;
+    c->tile = c->positions ? c->positions : 1;
+    c->scratch = (size_t)((rows + 1) * c->line) * sizeof(float) + (size_t)c->k * sizeof(float *) + 128;
+    return true;
+}
 
 void convolve_plan(convolve *c, bool may_pack) {
     const kernel_table *t = kernel_table_get();
@@ -18,12 +41,13 @@ void convolve_plan(convolve *c, bool may_pack) {
     t->layout_plain(&l, store(c), 1, 1);
     int64_t lanes = l.padded > 0 ? l.padded : 1;    /* one vector */
     int64_t across = (c->positions + lanes - 1) / lanes * c->outputs, down = (c->outputs + lanes - 1) / lanes * c->positions;
-    c->rows = may_pack && down < across && c->positions <= 64;
+    c->rows = may_pack && down <= across && c->positions <= 64;
     if (c->rows) {
         c->tile = c->positions ? c->positions : 1;
         c->scratch = (size_t)c->tile * (size_t)(c->k + c->outputs) * element(c) + 128;
         return;
     }
+    if (plan_direct(c)) return;
     t->layout_plain(&l, store(c), c->k, INT32_MAX);
     int64_t whole = l.width, panels = (int64_t)TILE_BYTES / (int64_t)element(c) / (c->k ? c->k : 1) / whole;
     c->tile = (panels < 1 ? 1 : panels) * whole;
@@ -103,6 +127,48 @@ static void run_columns(const convolve *c, const unsigned char *x, const void *w
     multiply(c, &g);
 }
 
+/* Every row of the input with zeros around it, cut into phases; a row of zeros behind the last. */
+static void copy_rows(const convolve *c, const float *x, float *to) {
+    int64_t rows = c->channels * c->in[0] * c->in[1], n = c->in[2], step = c->step[2];
+    for (int64_t r = 0; r < rows; r++, x += n, to += c->line) {
+        if (step == 1) {
+            memset(to, 0, (size_t)c->before * sizeof *to);
+            memcpy(to + c->before, x, (size_t)n * sizeof *to);
+            memset(to + c->before + n, 0, (size_t)(c->line - c->before - n) * sizeof *to);
+            continue;
+        }
+        memset(to, 0, (size_t)c->line * sizeof *to);
+        for (int64_t first = 0; first < step && first < n; first++) {
+            int64_t q = first + c->before;
+            float *phase = to + q % step * c->phase + q / step;
+            for (int64_t i = first; i < n; i += step) *phase++ = x[i];
+        }
+    }
+    memset(to, 0, (size_t)c->line * sizeof *to);
+}
+
+/* Positions along the vectors, read where they are: one product for each output row. */
+static void run_direct(const convolve *c, const float *x, const float *w, const float *bias, float *y, int64_t y_stride, void *scratch) {
+    const float **row = aligned(scratch);
+    float *copy = aligned(row + c->k);
+    bool copied = c->step[2] > 1 || c->before || c->line != c->in[2];
+    if (copied) copy_rows(c, x, copy);
+    else memset(copy, 0, (size_t)c->line * sizeof *copy);
+    const float *from = copied ? copy : x, *zeros = copied ? copy + c->channels * c->in[0] * c->in[1] * c->line : copy;
+    int64_t plane = c->in[0] * c->in[1] * c->line;
+    kernel_taps g = {.x = row, .k = c->k, .w = w, .ldw = c->k, .start = bias, .ldy = y_stride, .rows = c->outputs, .n = c->out[2]};
+    for (int64_t o = 0; o < c->out[0] * c->out[1]; o++) {
+        for (int64_t t = 0; t < c->taps; t++) {
+            int64_t i0 = o / c->out[1] * c->step[0] + c->tap[t].offset[0], i1 = o % c->out[1] * c->step[1] + c->tap[t].offset[1], q = c->tap[t].offset[2] + c->before;
+            bool in = i0 >= 0 && i0 < c->in[0] && i1 >= 0 && i1 < c->in[1];
+            const float *at = in ? from + (i0 * c->in[1] + i1) * c->line + q % c->step[2] * c->phase + q / c->step[2] : zeros;
+            for (int64_t ch = 0; ch < c->channels; ch++, at += in ? plane : 0) row[ch * c->taps + t] = at;
+        }
+        g.y = y + o * c->out[2];
+        kernel_table_get()->taps_f32(&g);
+    }
+}
+
 /* Output channels along the vectors; the result is turned over at the end. */
 static void run_rows(const convolve *c, const unsigned char *x, const void *bias, unsigned char *y, int64_t y_stride, void *scratch) {
     size_t e = element(c);
@@ -133,6 +199,10 @@ static void run_rows(const convolve *c, const unsigned char *x, const void *bias
 void convolve_run(const convolve *c, const void *x, const void *w, const void *bias, void *y, int64_t y_stride, void *scratch, int64_t t0, int64_t t1) {
     if (c->rows) {
         if (t0 < t1) run_rows(c, x, bias, y, y_stride, scratch);
+        return;
+    }
+    if (c->direct) {
+        if (t0 < t1) run_direct(c, x, w, bias, y, y_stride, scratch);
         return;
     }
     for (int64_t t = t0; t < t1; t++) {

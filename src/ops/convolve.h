@@ -1,8 +1,9 @@
 /* ops/convolve: the arithmetic of convolution as packed products in the canonical order: bias, then channel by channel, tap by tap.
  *
  * Conv and each phase of ConvTranspose are the same gather: output position o reads input position o*step + offset[tap], zero
- * outside. Two ways give the same bits: positions along the vectors (columns gathered straight into the packed layout), or, for
- * few positions, output channels along the vectors with the weights packed once. */
+ * outside. Three ways give the same bits: positions along the vectors, the columns gathered straight into the packed layout; the
+ * same without gathering, each tap reading a padded copy of the input, for small inputs; or, for few positions, output channels
+ * along the vectors with the weights packed once. */
 #ifndef OPS_CONVOLVE_H
 #define OPS_CONVOLVE_H
 
@@ -19,6 +20,8 @@ typedef struct convolve {
     const convolve_tap *tap;
     int64_t k, positions, tile;     /* k = channels*taps; positions a tile */
     bool rows;                      /* output channels along the vectors */
+    bool direct;                    /* taps read the padded copy: */
+    int64_t before, phase, line;    /* zeros before a row; a row is cut into step[2] phases of `phase` values, `line` in all */
     kernel_packed packed;           /* rows: the weights */
     size_t scratch;                 /* bytes for one thread */
 } convolve;

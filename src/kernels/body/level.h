@@ -58,6 +58,7 @@
 #define tiles_f32(nv, rows) ISA(tiles_f32)[(nv) - 1][(rows) - 1]
 #define gemvs_f32(nv) ISA(gemvs_f32)[(nv) - 1]
 #include "kernels/body/step.h"
+#include "kernels/body/taps.h"
 
 static void ISA(layout_cell)(kernel_layout *out, kernel_store store, int gates, int64_t hidden, int64_t k)
 {
@@ -77,6 +78,7 @@ void ISA(kernel_fill)(kernel_table *t)
     t->unpack = kernel_unpack_panels;
     t->gemm_f32 = ISA(gemm_f32);
     t->gemm_f64 = ISA(gemm_f64);
+    t->taps_f32 = ISA(taps_f32);
     t->step_lstm = ISA(step_lstm);
     t->step_gru = ISA(step_gru);
     t->step_gru_reset = ISA(step_gru_reset);
