@@ -29,7 +29,7 @@ void *util_aligned_alloc(size_t bytes) {
     /* From 1 MiB on a block is worth whole huge pages: fewer TLB misses while weights stream. */
     const size_t huge = (size_t)2 << 20;
     size_t align = bytes >= huge / 2 ? huge : 64, padded;
-    if (__builtin_add_overflow(bytes ? bytes : 1, (size_t)63, &padded)) return NULL;
+    if (__builtin_add_overflow(bytes ? bytes : 1, (size_t)63, &padded) || padded > PTRDIFF_MAX) return NULL;
     void *p = NULL;
     if (posix_memalign(&p, align, padded & ~(size_t)63)) return NULL;
     if (align == huge && padded >= huge) madvise(p, padded & ~(huge - 1), MADV_HUGEPAGE);
@@ -49,7 +49,7 @@ void *util_arena_alloc(util_arena *arena, size_t count, size_t size) {
         size_t chunk = arena->total / 2 < 4096 ? 4096 : arena->total / 2, whole;
         if (chunk > (size_t)1 << 20) chunk = (size_t)1 << 20;
         if (chunk < bytes) chunk = bytes;
-        if (__builtin_add_overflow(chunk, sizeof(struct util_arena_chunk), &whole)) return NULL;
+        if (__builtin_add_overflow(chunk, sizeof(struct util_arena_chunk), &whole) || whole > PTRDIFF_MAX) return NULL;
         struct util_arena_chunk *c = calloc(1, whole);
         if (!c) return NULL;
         c->size = chunk;
