@@ -66,6 +66,8 @@ static int find_axis(run_stream *s) {
         if (longer != 1) return tool_refuse(s->t, "--stream: input %s has a fixed shape; say along which axis it is framed: NAME:AXIS", port_text(what, sizeof what, port));
         s->axis = which;
     }
+    /* Who asks for overlap or padding with FRAMES on an axis of any length wants frames all the same. */
+    if (s->axis >= 0 && s->axis < want->rank && want->dims[s->axis] < 0 && s->frames && (s->overlap || s->pad)) s->in->items[s->input].want.dims[s->axis] = s->frames;
     s->fixed = s->axis >= 0 && want->rank > 0 && want->dims[s->axis] >= 0;
     if (s->fixed) return -1;
     if (s->overlap || s->pad) return tool_usage(s->t, "--overlap and --pad are for models with a fixed frame, and this one takes any length");
