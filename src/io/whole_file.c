@@ -190,7 +190,7 @@ static clstm_status output_commit(output *f, clstm_error *err) {
 }
 
 clstm_status io_file_write(const char *path, const void *bytes, size_t size, clstm_error *err) {
-    output *f;
+    output *f = NULL;
     UTIL_TRY(output_create(path, &f, err));
     clstm_status status = output_write(f, bytes, size, err);
     if (status == CLSTM_OK) return output_commit(f, err);
