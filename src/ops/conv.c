@@ -266,8 +266,15 @@ static void spread(const conv *c, const phase *p, const unsigned char *from, uns
         for (int64_t a = 0; a < p->c.out[0]; a++)
             for (int64_t b = 0; b < p->c.out[1]; b++) {
                 int64_t row = ((o * c->window.out[0] + p->start[0] + a * c->step_out[0]) * c->window.out[1] + p->start[1] + b * c->step_out[1]) * c->window.out[2] + p->start[2];
-                for (int64_t i = 0; i < p->c.out[2]; i++, from += e)
-                    memcpy(y + (size_t)(row + i * c->step_out[2]) * e, from, e);
+                int64_t n = p->c.out[2], step = c->step_out[2];
+                if (e == sizeof(float)) {
+                    float *to = (float *)(void *)y + row;
+                    const float *f = (const float *)(const void *)from;
+                    for (int64_t i = 0; i < n; i++) to[i * step] = f[i];
+                } else {
+                    for (int64_t i = 0; i < n; i++) memcpy(y + (size_t)(row + i * step) * e, from + (size_t)i * e, e);
+                }
+                from += (size_t)n * e;
             }
 }
 

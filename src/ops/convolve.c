@@ -29,7 +29,7 @@ static bool plan_direct(convolve *c) {
     if (!util_mul(c->channels * c->in[0], c->in[1], &rows) || rows + 1 > DIRECT_BYTES / (c->line * (int64_t)sizeof(float))) return false;
     c->direct = true;
     c->tile = c->positions ? c->positions : 1;
-    c->scratch = (size_t)((rows + 1) * c->line) * sizeof(float) + (size_t)c->k * sizeof(float *) + 128;
+    c->scratch = (size_t)((rows + 1) * c->line) * sizeof(float) + (size_t)(c->k + c->taps) * sizeof(float *) + 128;
     return true;
 }
 
@@ -150,18 +150,24 @@ static void copy_rows(const convolve *c, const float *x, float *to) {
 /* Positions along the vectors, read where they are: one product for each output row. */
 static void run_direct(const convolve *c, const float *x, const float *w, const float *bias, float *y, int64_t y_stride, void *scratch) {
     const float **row = aligned(scratch);
-    float *copy = aligned(row + c->k);
+    int64_t *within = (int64_t *)(void *)(row + c->k);      /* where each tap starts in a row */
+    float *copy = aligned(within + c->taps);
     bool copied = c->step[2] > 1 || c->before || c->line != c->in[2];
     if (copied) copy_rows(c, x, copy);
     else memset(copy, 0, (size_t)c->line * sizeof *copy);
     const float *from = copied ? copy : x, *zeros = copied ? copy + c->channels * c->in[0] * c->in[1] * c->line : copy;
     int64_t plane = c->in[0] * c->in[1] * c->line;
     kernel_taps g = {.x = row, .k = c->k, .w = w, .ldw = c->k, .start = bias, .ldy = y_stride, .rows = c->outputs, .n = c->out[2]};
+    for (int64_t t = 0; t < c->taps; t++) {
+        int64_t q = c->tap[t].offset[2] + c->before;
+        within[t] = q % c->step[2] * c->phase + q / c->step[2];
+    }
     for (int64_t o = 0; o < c->out[0] * c->out[1]; o++) {
+        const int64_t o0 = o / c->out[1] * c->step[0], o1 = o % c->out[1] * c->step[1];
         for (int64_t t = 0; t < c->taps; t++) {
-            int64_t i0 = o / c->out[1] * c->step[0] + c->tap[t].offset[0], i1 = o % c->out[1] * c->step[1] + c->tap[t].offset[1], q = c->tap[t].offset[2] + c->before;
+            int64_t i0 = o0 + c->tap[t].offset[0], i1 = o1 + c->tap[t].offset[1];
             bool in = i0 >= 0 && i0 < c->in[0] && i1 >= 0 && i1 < c->in[1];
-            const float *at = in ? from + (i0 * c->in[1] + i1) * c->line + q % c->step[2] * c->phase + q / c->step[2] : zeros;
+            const float *at = in ? from + (i0 * c->in[1] + i1) * c->line + within[t] : zeros;
             for (int64_t ch = 0; ch < c->channels; ch++, at += in ? plane : 0) row[ch * c->taps + t] = at;
         }
         g.y = y + o * c->out[2];

@@ -121,6 +121,39 @@ POOL_PLANE(plane_bf16, uint16_t, float, tensor_bfloat_to_float, tensor_float_to_
 POOL_PLANE(plane_i8, int8_t, float, get_i8, put_i8)
 POOL_PLANE(plane_u8, uint8_t, float, get_u8, put_u8)
 
+/* Outputs [*lo, *hi) of a row whose window has kernel index k inside the input. */
+static void inside_row(const op_window *w, int64_t k, int64_t *lo, int64_t *hi) {
+    int64_t first = k * w->dilation[2] - w->begin[2], step = w->stride[2];
+    *lo = first >= 0 ? 0 : (-first + step - 1) / step;
+    *hi = first >= w->in[2] ? 0 : (w->in[2] - 1 - first) / step + 1;
+    if (*hi > w->out[2]) *hi = w->out[2];
+}
+
+/* The same as plane_f32 without indices, tap by tap over whole rows of outputs. */
+static void rows_f32(const pool *p, const float *x, float *y) {
+    const op_window *w = &p->w;
+    int64_t lo[3], hi[3], span[3], first, last;
+    for (int64_t r = 0; r < w->out[0] * w->out[1]; r++, y += w->out[2]) {
+        clip_window(w, 0, r / w->out[1], &lo[0], &hi[0], &span[0]);
+        clip_window(w, 1, r % w->out[1], &lo[1], &hi[1], &span[1]);
+        for (int64_t o = 0; o < w->out[2]; o++) y[o] = p->kind == POOL_MAX ? -INFINITY : 0;
+        for (int64_t i = lo[0]; i < hi[0]; i++) for (int64_t j = lo[1]; j < hi[1]; j++) {
+            int64_t i0 = r / w->out[1] * w->stride[0] - w->begin[0] + i * w->dilation[0], i1 = r % w->out[1] * w->stride[1] - w->begin[1] + j * w->dilation[1];
+            for (int64_t k = 0; k < w->kernel[2]; k++) {
+                int64_t from = (i0 * w->in[1] + i1) * w->in[2] + k * w->dilation[2] - w->begin[2];
+                inside_row(w, k, &first, &last);
+                if (p->kind == POOL_MAX) for (int64_t o = first; o < last; o++) { float v = x[from + o * w->stride[2]]; y[o] = v > y[o] || v != v ? v : y[o]; }
+                else for (int64_t o = first; o < last; o++) y[o] += x[from + o * w->stride[2]];
+            }
+        }
+        for (int64_t o = 0; o < w->out[2] && p->kind == POOL_AVERAGE; o++) {
+            clip_window(w, 2, o, &lo[2], &hi[2], &span[2]);
+            int64_t n = p->count_pad ? span[0] * span[1] * span[2] : (hi[0] - lo[0]) * (hi[1] - lo[1]) * (hi[2] - lo[2]);
+            y[o] = n ? y[o] / (float)n : 0;
+        }
+    }
+}
+
 static clstm_status run_pool(op_ctx *ctx) {
     const pool *p = ctx->prepared;
     int64_t in = p->w.in[0] * p->w.in[1] * p->w.in[2], out = p->w.out[0] * p->w.out[1] * p->w.out[2];
@@ -129,7 +162,10 @@ static clstm_status run_pool(op_ctx *ctx) {
         int64_t *to = index ? index + i * out : NULL;
 #define PLANE(T, name) name(p, (const T *)op_in(ctx, 0)->data + i * in, (T *)op_out(ctx, 0)->data + i * out, to, i * in)
         switch (op_in(ctx, 0)->type) {
-        case CLSTM_FLOAT: PLANE(float, plane_f32); break;
+        case CLSTM_FLOAT:
+            if (to || p->kind == POOL_LP) PLANE(float, plane_f32);
+            else rows_f32(p, (const float *)op_in(ctx, 0)->data + i * in, (float *)op_out(ctx, 0)->data + i * out);
+            break;
         case CLSTM_DOUBLE: PLANE(double, plane_f64); break;
         case CLSTM_FLOAT16: PLANE(uint16_t, plane_f16); break;
         case CLSTM_BFLOAT16: PLANE(uint16_t, plane_bf16); break;

@@ -64,11 +64,30 @@ INLINE void ISA(taps_columns)(const kernel_taps *g, const int nv, int64_t at, co
         ISA(taps_tile)(g, 1, nv, r, at, part);
 }
 
+/* One row: as many vectors at once as there are, for the latency of FMA. */
+static void ISA(taps_row)(const kernel_taps *g)
+{
+    int64_t at = 0;
+    for (; g->n - at >= 4 * VL; at += 4 * VL)
+        ISA(taps_tile)(g, 1, 4, 0, at, VL);
+    int left = (int)(g->n - at);
+    if (left > 3 * VL)
+        ISA(taps_tile)(g, 1, 4, 0, at, left - 3 * VL);
+    else if (left > 2 * VL)
+        ISA(taps_tile)(g, 1, 3, 0, at, left - 2 * VL);
+    else if (left > VL)
+        ISA(taps_tile)(g, 1, 2, 0, at, left - VL);
+    else if (left > 0)
+        ISA(taps_tile)(g, 1, 1, 0, at, left);
+}
+
 static void ISA(taps_f32)(const kernel_taps *g)
 {
     int64_t at = 0;
-    for (; g->rows == 1 && g->n - at >= 4 * VL; at += 4 * VL)
-        ISA(taps_tile)(g, 1, 4, 0, at, VL);
+    if (g->rows == 1) {
+        ISA(taps_row)(g);
+        return;
+    }
     /* whole vectors apart: their loads need no mask */
     for (; g->n - at >= 2 * VL; at += 2 * VL)
         ISA(taps_columns)(g, 2, at, VL);
