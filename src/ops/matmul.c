@@ -132,7 +132,8 @@ static clstm_status infer_Gemm(op_ctx *c) {
     if (op_has_in(c, 2)) {
         bool may = c->node->op->since >= 7 || op_attr_int(c->node, "broadcast");
         if (!tensor_broadcast(&out, op_in(c, 2)) || !tensor_same_shape(&out, &y) || (!may && !tensor_same_shape(op_in(c, 2), &y)))
-            return op_bad_model(c, "C of shape %s does not repeat into [%lld,%lld]", tensor_shape_text(text, sizeof text, op_in(c, 2)), (long long)m, (long long)n);
+            return op_bad_model(c, "C of shape %s does not repeat into [%lld,%lld]%s", tensor_shape_text(text, sizeof text, op_in(c, 2)), (long long)m,
+                                (long long)n, may ? "" : " without broadcast");
     }
     return op_set_out(c, 0, op_in(c, 0)->type, 2, (int64_t[]){m, n});
 }

@@ -181,13 +181,16 @@ static clstm_status run_Size(op_ctx *c) {
     return CLSTM_OK;
 }
 
+/* Without a mask to fill, the output is the input. */
+static bool view_Dropout(op_ctx *c, int out, int *in, size_t *offset) { return !op_has_out(c, 1) && view_whole(c, out, in, offset); }
+
 #define KEEP(Op, first, last, in, attributes) \
     {.domain = "", .name = #Op, .since = first, .until = last, .inputs = in, .outputs = "Y:T", .types = ANY, .attrs = attributes, \
      .infer = infer_##Op, .run = run_copy, .view = view_whole, .inplace = 1}
 #define DROPOUT(first, last, in, attributes) \
     {.domain = "", .name = "Dropout", .since = first, .until = last, .inputs = in, .outputs = "output:T mask?:T2", \
      .types = "T=float* T1=float* T2=bool,float,double,float16,bfloat16", .attrs = attributes, .check = check_Dropout, .infer = infer_Dropout, .run = run_Dropout, \
-     .view = NULL, .inplace = 1}
+     .view = view_Dropout, .inplace = 1}
 #define READS(Op, first, last, attributes) \
     {.domain = "", .name = #Op, .since = first, .until = last, .inputs = "data:T", .outputs = "shape:T1", .types = ANY " T1=int64", \
      .attrs = attributes, .infer = infer_##Op, .run = run_##Op, .flags = OP_SHAPE_ONLY}
