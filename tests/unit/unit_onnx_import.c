@@ -407,7 +407,9 @@ START_TEST(large_weights_are_fast) {
         pb_done(&m);
     }
     printf("33.6 MB of weights imported in %.2f ms\n", best);
+#ifndef CLSTM_SANITIZED         /* a sanitizer's own time is not the promise */
     ck_assert_double_lt(best, 40);
+#endif
     pb_free(&b);
 }
 END_TEST
