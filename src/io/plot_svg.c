@@ -1,6 +1,8 @@
-/* io/plot_svg: figures as SVG, drawn with plain shapes and text so that every viewer shows them alike. */
+/* io/plot_svg: figures as SVG, drawn with plain shapes and text so that every viewer shows them alike; a large
+ * heat map, which would be thousands of shapes, is a picture of one pixel a cell. */
 #include "io/plot_svg.h"
 
+#include "io/plot_image.h"
 #include "util/status.h"
 
 #include <math.h>
@@ -8,7 +10,7 @@
 #include <string.h>
 
 enum { WIDTH = 960, LEFT = 72, RIGHT = 24, LINE_HEIGHT = 340, HEAT_HEIGHT = 150, HEAD = 54, PANEL_HEAD = 30, PANEL_FOOT = 46, FOOT = 14,
-       LEGEND_ROW = 22, MAX_CELLS_X = 440, MAX_CELLS_Y = 128, MAX_POINTS = 4000 };
+       LEGEND_ROW = 22, MAX_CELLS_X = 440, MAX_CELLS_Y = 128, MAX_POINTS = 4000, MAX_SHAPES = 1024 };
 
 static const char *const colours[] = {"#0b6fb8", "#d9480f", "#2b8a3e", "#862e9c", "#b8860b", "#0c8599", "#c2255c", "#495057"};
 enum { N_COLOURS = sizeof colours / sizeof *colours };
@@ -153,20 +155,27 @@ static void draw_lines(io_buffer *b, frame *f, const io_panel *p) {
 /* ---- heat maps ------------------------------------------------------------------------------------------------------------ */
 
 /* Dark blue over white to dark red, where 0 stays white when the range is symmetric; or white to dark blue. */
-static void heat_colour(const io_panel *p, double v, char *out, size_t size) {
+static void heat_colour(const io_panel *p, double s, uint8_t c[3]) {
     static const double two[5][3] = {{24, 58, 112}, {93, 153, 198}, {247, 247, 247}, {226, 125, 90}, {140, 22, 34}};
     static const double one[5][3] = {{250, 250, 247}, {191, 214, 230}, {115, 168, 208}, {42, 108, 165}, {12, 44, 92}};
     const double (*stops)[3] = p->one_sided ? one : two;
-    if (!isfinite(v)) { snprintf(out, size, "#d9d9d9"); return; }
-    double s = p->high > p->low ? (v - p->low) / (p->high - p->low) * 4 : 2;
-    s = s < 0 ? 0 : s > 4 ? 4 : s;
     int k = s >= 4 ? 3 : (int)s;
-    unsigned c[3];
-    for (int i = 0; i < 3; i++) c[i] = (unsigned)lround(stops[k][i] + (stops[k + 1][i] - stops[k][i]) * (s - k));
-    snprintf(out, size, "#%02x%02x%02x", c[0] & 255, c[1] & 255, c[2] & 255);
+    for (int i = 0; i < 3; i++) c[i] = (uint8_t)lround(stops[k][i] + (stops[k + 1][i] - stops[k][i]) * (s - k));
 }
 
-/* The mean of a block of cells that shares one rectangle. */
+/* The picture's 256 colours: 0 for what is no number, then LEVELS from low to high, an odd number so that one is the middle. */
+enum { LEVELS = 255 };
+static void heat_palette(const io_panel *p, uint8_t palette[256][3]) {
+    memset(palette[0], 0xd9, 3);
+    for (int i = 0; i < LEVELS; i++) heat_colour(p, 4.0 * i / (LEVELS - 1), palette[1 + i]);
+}
+static uint8_t heat_index(const io_panel *p, double v) {
+    if (!isfinite(v)) return 0;
+    double s = p->high > p->low ? (v - p->low) / (p->high - p->low) : 0.5;
+    return (uint8_t)(1 + lround((s < 0 ? 0 : s > 1 ? 1 : s) * (LEVELS - 1)));
+}
+
+/* The mean of a block of cells that shares one pixel. */
 static double block_mean(const io_panel *p, size_t r0, size_t r1, size_t c0, size_t c1) {
     double sum = 0;
     for (size_t r = r0; r < r1; r++)
@@ -175,36 +184,47 @@ static double block_mean(const io_panel *p, size_t r0, size_t r1, size_t c0, siz
 }
 
 static void draw_scale(io_buffer *b, const frame *f, const io_panel *p) {
-    char colour[16], word[40];
+    char word[40];
+    uint8_t c[3];
     double x = f->x + f->w - 190;
     for (int i = 0; i < 40; i++) {
-        heat_colour(p, p->low + (p->high - p->low) * i / 39, colour, sizeof colour);
-        io_putf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"3.2\" height=\"9\" fill=\"%s\"/>\n", x + 30 + 3 * i, f->y - 18, colour);
+        heat_colour(p, 4.0 * i / 39, c);
+        io_putf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"3.2\" height=\"9\" fill=\"#%02x%02x%02x\"/>\n", x + 30 + 3 * i, f->y - 18, c[0], c[1], c[2]);
     }
     text(b, x + 26, f->y - 10, "end", "class=\"t\"", io_real_text(word, sizeof word, p->low));
     text(b, x + 156, f->y - 10, "start", "class=\"t\"", io_real_text(word, sizeof word, p->high));
 }
 
+/* Cells as shapes, in units of a cell; neighbours of one colour share one. */
+static void draw_cells(io_buffer *b, const frame *f, const uint8_t *pixels, size_t nx, size_t ny, const uint8_t palette[256][3]) {
+    io_putf(b, "<g shape-rendering=\"crispEdges\" transform=\"translate(%.1f %.1f) scale(%.4f %.4f)\">\n", f->x, f->y, f->w / (double)nx, f->h / (double)ny);
+    for (size_t r = 0; r < ny; r++)
+        for (size_t c = 0, end; c < nx; c = end) {
+            uint8_t i = pixels[r * nx + c];
+            for (end = c + 1; end < nx && pixels[r * nx + end] == i; end++) continue;
+            io_putf(b, "<path d=\"M%zu %zuh%zuv1H%zuz\" fill=\"#%02x%02x%02x\"/>\n", c, r, end - c, c, palette[i][0], palette[i][1], palette[i][2]);
+        }
+    io_puts(b, "</g>\n");
+}
+
+/* Viewers that know neither of the two words smooth between cells, which are then a few screen pixels wide. */
+static void draw_picture(io_buffer *b, const frame *f, const uint8_t *pixels, size_t nx, size_t ny, const uint8_t palette[256][3]) {
+    io_putf(b, "<image x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" preserveAspectRatio=\"none\" image-rendering=\"optimizeSpeed\" "
+               "style=\"image-rendering:pixelated\" href=\"", f->x, f->y, f->w, f->h);
+    io_put_image(b, pixels, nx, ny, palette);
+    io_puts(b, "\"/>\n");
+}
+
 static void draw_heat(io_buffer *b, frame *f, const io_panel *p) {
     size_t nx = p->columns < MAX_CELLS_X ? p->columns : MAX_CELLS_X, ny = p->rows < MAX_CELLS_Y ? p->rows : MAX_CELLS_Y;
-    char colour[16], previous[16];
+    uint8_t pixels[MAX_CELLS_X * MAX_CELLS_Y], palette[256][3];
     f->ax = axis_make(0, (double)p->columns, 10, true);
-    io_puts(b, "<g shape-rendering=\"crispEdges\">\n");      /* no seams between neighbours */
-    for (size_t r = 0; r < ny; r++) {
-        double y = f->y + f->h * (double)r / (double)ny;
-        size_t start = 0;
-        *previous = 0;
-        for (size_t c = 0; c <= nx; c++) {      /* neighbours of one colour share a rectangle */
-            if (c < nx) heat_colour(p, block_mean(p, r * p->rows / ny, (r + 1) * p->rows / ny, c * p->columns / nx, (c + 1) * p->columns / nx), colour, sizeof colour);
-            if (c && (c == nx || strcmp(colour, previous))) {
-                io_putf(b, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"/>\n", f->x + f->w * (double)start / (double)nx, y,
-                        f->w * (double)(c - start) / (double)nx, f->h / (double)ny, previous);
-                start = c;
-            }
-            memcpy(previous, colour, sizeof previous);
-        }
-    }
-    io_puts(b, "</g>\n");
+    for (size_t r = 0; r < ny; r++)
+        for (size_t c = 0; c < nx; c++)
+            pixels[r * nx + c] = heat_index(p, block_mean(p, r * p->rows / ny, (r + 1) * p->rows / ny, c * p->columns / nx, (c + 1) * p->columns / nx));
+    heat_palette(p, palette);
+    if (nx * ny <= MAX_SHAPES) draw_cells(b, f, pixels, nx, ny, (const uint8_t (*)[3])palette);
+    else draw_picture(b, f, pixels, nx, ny, (const uint8_t (*)[3])palette);
     io_putf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" stroke=\"#adb5bd\"/>\n", f->x, f->y, f->w, f->h);
     draw_x_ticks(b, f, false);
     draw_scale(b, f, p);
