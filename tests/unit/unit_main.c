@@ -3,12 +3,19 @@
 
 #include <stdio.h>
 
+/* For one test; a sanitizer takes many times as long. */
+#ifdef CLSTM_SANITIZED
+enum { SECONDS = 600 };
+#else
+enum { SECONDS = 120 };
+#endif
+
 static int unit_skipped;
 
 void unit_add(Suite *suite, const char *name, const TTest *test)
 {
     TCase *tcase = tcase_create(name);
-    tcase_set_timeout(tcase, 120);
+    tcase_set_timeout(tcase, SECONDS);
     tcase_add_test(tcase, test);
     suite_add_tcase(suite, tcase);
 }
@@ -16,7 +23,7 @@ void unit_add(Suite *suite, const char *name, const TTest *test)
 void unit_add_loop(Suite *suite, const char *name, const TTest *test, int start, int end)
 {
     TCase *tcase = tcase_create(name);
-    tcase_set_timeout(tcase, 120);
+    tcase_set_timeout(tcase, SECONDS);
     tcase_add_loop_test(tcase, test, start, end);
     suite_add_tcase(suite, tcase);
 }
