@@ -24,14 +24,14 @@
     OP_LOOP2(Mul_##s, T, T, a * b) \
     OP_LOOP2(Div_##s, T, T, a / b) \
     OP_LOOP2(PRelu_##s, T, T, a < 0 ? a * b : a)
-OP_UNSIGNED(WRAP_LOOPS)
-OP_UNSIGNED(DIV_LOOPS)
-OP_SIGNED(SIGNED_DIV_LOOPS)
+OP_LOOP_UNSIGNED(WRAP_LOOPS)
+OP_LOOP_UNSIGNED(DIV_LOOPS)
+OP_LOOP_SIGNED(SIGNED_DIV_LOOPS)
 OP_REALS(REAL_LOOPS)
 #define PRELU_LOOPS(s, T) OP_LOOP2(PRelu_##s, T, T, a < 0 ? (uint64_t)a * (uint64_t)b : (uint64_t)a)
 #define COPY_LOOPS(s, T) OP_LOOP2(PRelu_##s, T, T, ((void)b, a))
-OP_SIGNED(PRELU_LOOPS)
-OP_UNSIGNED(COPY_LOOPS)
+OP_LOOP_SIGNED(PRELU_LOOPS)
+OP_LOOP_UNSIGNED(COPY_LOOPS)
 OP_LOOP2(Rem_f32, float, float, fmodf(a, b))
 OP_LOOP2(Rem_f64, double, double, fmod(a, b))
 
@@ -43,8 +43,8 @@ OP_LOOP2(SwiGLU_f32, float, float, swish((double)a, *(const double *)arg) * (dou
 OP_LOOP2(SwiGLU_f64, double, double, swish(a, *(const double *)arg) * b)
 
 #define REAL_SET(Op) .f32 = Op##_f32, .f64 = Op##_f64
-#define SIGNED_SET(Op) .i8 = Op##_i8, .i16 = Op##_i16, .i32 = Op##_i32, .i64 = Op##_i64
-#define UNSIGNED_SET(Op) .u8 = Op##_u8, .u16 = Op##_u16, .u32 = Op##_u32, .u64 = Op##_u64
+#define SIGNED_SET(Op) .i32 = Op##_i32, .i64 = Op##_i64
+#define UNSIGNED_SET(Op) .u32 = Op##_u32, .u64 = Op##_u64
 static const op_loops loops_Add = {REAL_SET(Add), UNSIGNED_SET(Add)};
 static const op_loops loops_Sub = {REAL_SET(Sub), UNSIGNED_SET(Sub)};
 static const op_loops loops_Mul = {REAL_SET(Mul), UNSIGNED_SET(Mul)};

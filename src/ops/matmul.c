@@ -163,8 +163,8 @@ static void prepare_bias(op_ctx *c, gemm *g) {
     g->row_bias = bias && g->alpha == 1 && g->beta == 1 && y->dims[1] == clstm_tensor_count(bias) && (bias->rank < 2 || bias->dims[0] == 1);
     if (g->row_bias || (!bias && g->alpha == 1)) return;
     bool after = g->alpha != 1;
-    g->bias.loop = op_pick_loop(after ? &loops_join : &loops_scale, y->type, &g->bias.half);
-    g->bias.half_out = g->bias.half != CLSTM_TYPE_NONE;
+    g->bias.loop = op_pick_loop(after ? &loops_join : &loops_scale, y->type, &g->bias.narrow);
+    g->bias.narrow_out = g->bias.narrow != CLSTM_TYPE_NONE;
     g->bias.param[0] = g->alpha;
     g->bias.param[1] = bias ? g->beta : 0;
     g->bias.arg = g->bias.param;

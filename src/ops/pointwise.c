@@ -3,18 +3,16 @@
 
 #include <string.h>
 
-op_loop *op_pick_loop(const op_loops *l, clstm_type type, clstm_type *half) {
-    *half = CLSTM_TYPE_NONE;
+op_loop *op_pick_loop(const op_loops *l, clstm_type type, clstm_type *narrow) {
+    *narrow = CLSTM_TYPE_NONE;
     switch (type) {
     case CLSTM_FLOAT: return l->f32;
     case CLSTM_DOUBLE: return l->f64;
-    case CLSTM_FLOAT16: case CLSTM_BFLOAT16: *half = type; return l->f32;
-    case CLSTM_INT8: return l->i8 ? l->i8 : l->u8;
-    case CLSTM_INT16: return l->i16 ? l->i16 : l->u16;
+    case CLSTM_FLOAT16: case CLSTM_BFLOAT16: *narrow = type; return l->f32;
+    case CLSTM_INT8: case CLSTM_INT16: *narrow = type; return l->i32 ? l->i32 : l->u32;
+    case CLSTM_UINT8: case CLSTM_UINT16: *narrow = type; return l->u32;
     case CLSTM_INT32: return l->i32 ? l->i32 : l->u32;
     case CLSTM_INT64: return l->i64 ? l->i64 : l->u64;
-    case CLSTM_UINT8: return l->u8;
-    case CLSTM_UINT16: return l->u16;
     case CLSTM_UINT32: return l->u32;
     case CLSTM_UINT64: return l->u64;
     case CLSTM_BOOL: return l->boolean;
@@ -105,12 +103,12 @@ op_pointwise *op_pointwise_prepare(op_ctx *ctx, int n, int typed, const op_loops
         if ((*status = legacy_shape(ctx, &b)) != CLSTM_OK) return NULL;
         in[1] = &b;
     }
-    p->loop = op_pick_loop(loops, in[typed]->type, &p->half);
+    p->loop = op_pick_loop(loops, in[typed]->type, &p->narrow);
     if (!p->loop) {
         *status = op_unsupported(ctx, "no %s loop for type %s", ctx->node->op->name, clstm_type_name(in[typed]->type));
         return NULL;
     }
-    p->half_out = p->half && op_out(ctx, 0)->type == p->half;
+    p->narrow_out = p->narrow && op_out(ctx, 0)->type == p->narrow;
     p->arg = p->param;
     op_pointwise_layout(p, n, in, op_out(ctx, 0));
     *status = CLSTM_OK;
@@ -130,34 +128,51 @@ void op_pointwise_swap(op_pointwise *p) {
     p->swapped = !p->swapped;
 }
 
-/* float16 and bfloat16: a chunk at a time through float. */
+/* Narrow types: a chunk at a time through four bytes an element. Results wrap as the narrow type would. */
 enum { CHUNK = 128 };
+typedef union wide_chunk { float f[CHUNK]; int32_t i[CHUNK]; uint32_t u[CHUNK]; } wide_chunk;
 
-static void widen(const uint16_t *x, float *y, int64_t n, clstm_type half) {
-    if (half == CLSTM_FLOAT16) for (int64_t i = 0; i < n; i++) y[i] = tensor_half_to_float(x[i]);
-    else for (int64_t i = 0; i < n; i++) y[i] = tensor_bfloat_to_float(x[i]);
+#define WIDEN(CASE, T, FIELD, EXPR) case CASE: { const T *x = from; for (int64_t i = 0; i < n; i++) { w->FIELD[i] = EXPR; } break; }
+static void widen(const void *from, wide_chunk *w, int64_t n, clstm_type narrow) {
+    switch (narrow) {
+    WIDEN(CLSTM_FLOAT16, uint16_t, f, tensor_half_to_float(x[i]))
+    WIDEN(CLSTM_BFLOAT16, uint16_t, f, tensor_bfloat_to_float(x[i]))
+    WIDEN(CLSTM_INT8, int8_t, i, x[i])
+    WIDEN(CLSTM_INT16, int16_t, i, x[i])
+    WIDEN(CLSTM_UINT8, uint8_t, u, x[i])
+    WIDEN(CLSTM_UINT16, uint16_t, u, x[i])
+    default: break;
+    }
 }
 
-static void narrow(const float *x, uint16_t *y, int64_t n, clstm_type half) {
-    if (half == CLSTM_FLOAT16) for (int64_t i = 0; i < n; i++) y[i] = tensor_float_to_half(x[i]);
-    else for (int64_t i = 0; i < n; i++) y[i] = tensor_float_to_bfloat(x[i]);
+#define NARROW(CASE, T, EXPR) case CASE: { T *y = to; for (int64_t i = 0; i < n; i++) { y[i] = (T)(EXPR); } break; }
+static void make_narrow(const wide_chunk *w, void *to, int64_t n, clstm_type narrow) {
+    switch (narrow) {
+    NARROW(CLSTM_FLOAT16, uint16_t, tensor_float_to_half(w->f[i]))
+    NARROW(CLSTM_BFLOAT16, uint16_t, tensor_float_to_bfloat(w->f[i]))
+    NARROW(CLSTM_INT8, int8_t, w->i[i])
+    NARROW(CLSTM_INT16, int16_t, w->i[i])
+    NARROW(CLSTM_UINT8, uint8_t, w->u[i])
+    NARROW(CLSTM_UINT16, uint16_t, w->u[i])
+    default: break;
+    }
 }
 
-static void half_call(const op_pointwise *p, const void *const *in, unsigned char *y) {
-    float wide[3][CHUNK], out[CHUNK];
+static void narrow_call(const op_pointwise *p, const void *const *in, unsigned char *y) {
+    wide_chunk wide[3], out;
     const void *at[3];
+    const size_t size = clstm_type_size(p->narrow);
     for (int64_t i = 0; i < p->inner; i += CHUNK) {
         int64_t n = p->inner - i < CHUNK ? p->inner - i : CHUNK;
         for (int k = 0; k < p->n_in; k++) {
             bool still = p->still >> k & 1;
-            const unsigned char *from = (const unsigned char *)in[k] + (still ? 0 : (size_t)i * p->size[k]);
-            at[k] = from;
-            if (p->size[k] != 2) continue;          /* a condition beside the halves */
-            widen((const uint16_t *)(const void *)from, wide[k], still ? 1 : n, p->half);
-            at[k] = wide[k];
+            at[k] = (const unsigned char *)in[k] + (still ? 0 : (size_t)i * p->size[k]);
+            if (p->size[k] != size) continue;       /* an input of another type, taken as it is */
+            widen(at[k], &wide[k], still ? 1 : n, p->narrow);
+            at[k] = &wide[k];
         }
-        p->loop(at, p->half_out ? (void *)out : (void *)(y + (size_t)i * p->out_size), n, p->still, p->arg);
-        if (p->half_out) narrow(out, (uint16_t *)(void *)y + i, n, p->half);
+        p->loop(at, p->narrow_out ? (void *)&out : (void *)(y + (size_t)i * p->out_size), n, p->still, p->arg);
+        if (p->narrow_out) make_narrow(&out, y + (size_t)i * size, n, p->narrow);
     }
 }
 
@@ -167,7 +182,7 @@ void op_pointwise_apply(const op_pointwise *p, const void *const *in, void *out)
     int64_t index[CLSTM_MAX_RANK] = {0};
     if (!p->inner) return;
     for (;;) {
-        if (p->half) half_call(p, at, y);
+        if (p->narrow) narrow_call(p, at, y);
         else p->loop(at, y, p->inner, p->still, p->arg);
         y += (size_t)p->inner * p->out_size;
         int d = p->nd - 1;

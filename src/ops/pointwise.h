@@ -9,15 +9,20 @@
  * still. `arg` is the operator's own. */
 typedef void op_loop(const void *const *in, void *y, int64_t n, unsigned still, const void *arg);
 
-/* A loop for each type; float16 and bfloat16 go through f32. Integers without difference in sign give only the unsigned ones. */
-typedef struct op_loops { op_loop *f32, *f64, *i8, *i16, *i32, *i64, *u8, *u16, *u32, *u64, *boolean; } op_loops;
+/* A loop for each wide type: float16 and bfloat16 go through f32, integers of 8 and 16 bits through 32, a chunk at a time. Where the
+ * sign makes no difference only the unsigned loops are given. */
+typedef struct op_loops { op_loop *f32, *f64, *i32, *i64, *u32, *u64, *boolean; } op_loops;
+
+/* X(letters, C type) for the integers that have loops of their own here. */
+#define OP_LOOP_SIGNED(X) X(i32, int32_t) X(i64, int64_t)
+#define OP_LOOP_UNSIGNED(X) X(u32, uint32_t) X(u64, uint64_t)
 
 typedef struct op_pointwise {
     op_loop *loop;
     const void *arg;
     double param[4];                /* room for arg */
-    clstm_type half;                /* float16 or bfloat16: converted by chunks around an f32 loop */
-    bool half_out;                  /* the output is of that type too */
+    clstm_type narrow;              /* a type that is converted by chunks around a wider loop; else NONE */
+    bool narrow_out;                /* the output is of that type too */
     bool swapped;
     int n_in, nd;
     unsigned still;
@@ -27,8 +32,8 @@ typedef struct op_pointwise {
     int extra;                      /* the operator's own */
 } op_pointwise;
 
-/* The loop for elements of `type`, NULL when there is none. *half as in op_pointwise. */
-op_loop *op_pick_loop(const op_loops *loops, clstm_type type, clstm_type *half);
+/* The loop for elements of `type`, NULL when there is none. *narrow as in op_pointwise. */
+op_loop *op_pick_loop(const op_loops *loops, clstm_type type, clstm_type *narrow);
 /* infer: the broadcast of inputs first..first+n-1, of `type`. Honours axis and broadcast of opsets before 7. */
 clstm_status op_infer_broadcast(op_ctx *ctx, int first, int n, clstm_type type);
 /* Lays out the walk of `n` shapes over `out`. */

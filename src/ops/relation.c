@@ -14,19 +14,19 @@
     OP_LOOP2(BitwiseXor_##s, T, T, a ^ b) \
     OP_LOOP2(ShiftLeft_##s, T, T, b < sizeof(T) * 8 ? (uint64_t)a << b : 0) \
     OP_LOOP2(ShiftRight_##s, T, T, b < sizeof(T) * 8 ? a >> b : 0)
-OP_SIGNED(ORDER_LOOPS)
-OP_UNSIGNED(ORDER_LOOPS)
-OP_UNSIGNED(EQUAL_LOOPS)
+OP_LOOP_SIGNED(ORDER_LOOPS)
+OP_LOOP_UNSIGNED(ORDER_LOOPS)
+OP_LOOP_UNSIGNED(EQUAL_LOOPS)
 OP_REALS(ORDER_LOOPS)
 OP_REALS(EQUAL_LOOPS)
-OP_UNSIGNED(BIT_LOOPS)
+OP_LOOP_UNSIGNED(BIT_LOOPS)
 OP_LOOP2(And_bool, uint8_t, uint8_t, (a != 0) & (b != 0))
 OP_LOOP2(Or_bool, uint8_t, uint8_t, (a != 0) | (b != 0))
 OP_LOOP2(Xor_bool, uint8_t, uint8_t, (a != 0) ^ (b != 0))
 OP_LOOP2(Equal_bool, uint8_t, uint8_t, (a != 0) == (b != 0))
 
-#define UNSIGNED_SET(Op) .u8 = Op##_u8, .u16 = Op##_u16, .u32 = Op##_u32, .u64 = Op##_u64
-#define ALL_SET(Op) .f32 = Op##_f32, .f64 = Op##_f64, .i8 = Op##_i8, .i16 = Op##_i16, .i32 = Op##_i32, .i64 = Op##_i64, UNSIGNED_SET(Op)
+#define UNSIGNED_SET(Op) .u32 = Op##_u32, .u64 = Op##_u64
+#define ALL_SET(Op) .f32 = Op##_f32, .f64 = Op##_f64, .i32 = Op##_i32, .i64 = Op##_i64, UNSIGNED_SET(Op)
 static const op_loops loops_Equal = {.f32 = Equal_f32, .f64 = Equal_f64, UNSIGNED_SET(Equal), .boolean = Equal_bool};
 static const op_loops loops_Less = {ALL_SET(Less)};
 static const op_loops loops_LessOrEqual = {ALL_SET(LessOrEqual)};

@@ -35,15 +35,15 @@
     LOOP(Shrink_##s, T, T, x < (T)-a[1] ? x + (T)a[0] : x > (T)a[1] ? x - (T)a[0] : 0) \
     LOOP(IsNaN_##s, T, uint8_t, x != x) \
     LOOP(IsInf_##s, T, uint8_t, (a[0] != 0 && x == (T)-INFINITY) || (a[1] != 0 && x == (T)INFINITY))
-OP_SIGNED(INT_LOOPS)
-OP_UNSIGNED(UINT_LOOPS)
+OP_LOOP_SIGNED(INT_LOOPS)
+OP_LOOP_UNSIGNED(UINT_LOOPS)
 OP_REALS(REAL_LOOPS)
 LOOP(Abs_f32, float, float, fabsf(x))
 LOOP(Abs_f64, double, double, fabs(x))
 LOOP(Not_bool, uint8_t, uint8_t, !x)
 
-#define SIGNED_SET(Op) .f32 = Op##_f32, .f64 = Op##_f64, .i8 = Op##_i8, .i16 = Op##_i16, .i32 = Op##_i32, .i64 = Op##_i64
-#define UNSIGNED_SET(Op) .u8 = Op##_u8, .u16 = Op##_u16, .u32 = Op##_u32, .u64 = Op##_u64
+#define SIGNED_SET(Op) .f32 = Op##_f32, .f64 = Op##_f64, .i32 = Op##_i32, .i64 = Op##_i64
+#define UNSIGNED_SET(Op) .u32 = Op##_u32, .u64 = Op##_u64
 static const op_loops loops_Abs = {SIGNED_SET(Abs), UNSIGNED_SET(Copy)};
 static const op_loops loops_Neg = {SIGNED_SET(Neg)};
 static const op_loops loops_Sign = {SIGNED_SET(Sign), UNSIGNED_SET(Sign)};
@@ -86,8 +86,8 @@ static clstm_status prepare_IsInf(op_ctx *c) {
         (void)still; (void)arg; \
         OP_IVDEP for (int64_t i = 0; i < n; i++) { T v = x[i]; v = v < low ? low : v; y[i] = v > high ? high : v; } \
     }
-OP_SIGNED(CLIP_LOOP)
-OP_UNSIGNED(CLIP_LOOP)
+OP_LOOP_SIGNED(CLIP_LOOP)
+OP_LOOP_UNSIGNED(CLIP_LOOP)
 OP_REALS(CLIP_LOOP)
 static const op_loops loops_Clip = {SIGNED_SET(Clip), UNSIGNED_SET(Clip)};
 
@@ -120,8 +120,8 @@ static clstm_status prepare_Clip(op_ctx *c) {
         if (op_has_in(c, i) && clstm_tensor_count(op_in(c, i)) != 1) return op_bad_model(c, "a limit must have one element");
         default_limit(c, k, i - 1);
     }
-    k->p.loop = op_pick_loop(&loops_Clip, one.type, &k->p.half);
-    k->p.half_out = k->p.half != CLSTM_TYPE_NONE;
+    k->p.loop = op_pick_loop(&loops_Clip, one.type, &k->p.narrow);
+    k->p.narrow_out = k->p.narrow != CLSTM_TYPE_NONE;
     op_pointwise_layout(&k->p, 3, in, op_out(c, 0));
     return CLSTM_OK;
 }

@@ -20,14 +20,14 @@
 #define WRAP_LOOPS(s, T) \
     OP_LOOP2(Sum_##s, T, T, (uint64_t)a + (uint64_t)b) \
     OP_LOOP2(First_##s, T, T, ((void)b, a))
-OP_SIGNED(ORDER_LOOPS)
-OP_UNSIGNED(ORDER_LOOPS)
-OP_UNSIGNED(WRAP_LOOPS)
+OP_LOOP_SIGNED(ORDER_LOOPS)
+OP_LOOP_UNSIGNED(ORDER_LOOPS)
+OP_LOOP_UNSIGNED(WRAP_LOOPS)
 OP_REALS(REAL_LOOPS)
 
 #define REAL_SET(Op) .f32 = Op##_f32, .f64 = Op##_f64
-#define SIGNED_SET(Op) .i8 = Op##_i8, .i16 = Op##_i16, .i32 = Op##_i32, .i64 = Op##_i64
-#define UNSIGNED_SET(Op) .u8 = Op##_u8, .u16 = Op##_u16, .u32 = Op##_u32, .u64 = Op##_u64
+#define SIGNED_SET(Op) .i32 = Op##_i32, .i64 = Op##_i64
+#define UNSIGNED_SET(Op) .u32 = Op##_u32, .u64 = Op##_u64
 static const op_loops loops_Max = {REAL_SET(Max), SIGNED_SET(Max), UNSIGNED_SET(Max)};
 static const op_loops loops_Min = {REAL_SET(Min), SIGNED_SET(Min), UNSIGNED_SET(Min)};
 static const op_loops loops_Sum = {REAL_SET(Sum), UNSIGNED_SET(Sum)};
@@ -48,12 +48,12 @@ static clstm_status prepare(op_ctx *c, const op_loops *loops, bool mean) {
     /* Input 0 alone decides whether the first two inputs can be joined straight into the output: their joint shape must be the output's. */
     for (int i = 0; i < n; i++) {
         op_pointwise *p = &v->steps[i];
-        p->loop = op_pick_loop(i ? loops : &loops_First, first->type, &p->half);
-        p->half_out = p->half != CLSTM_TYPE_NONE;
+        p->loop = op_pick_loop(i ? loops : &loops_First, first->type, &p->narrow);
+        p->narrow_out = p->narrow != CLSTM_TYPE_NONE;
         op_pointwise_layout(p, 2, (const clstm_tensor *const[]){i ? out : first, i ? op_in(c, i) : first}, out);
     }
-    v->scale.loop = mean ? op_pick_loop(&loops_Scale, first->type, &v->scale.half) : NULL;
-    v->scale.half_out = v->scale.half != CLSTM_TYPE_NONE;
+    v->scale.loop = mean ? op_pick_loop(&loops_Scale, first->type, &v->scale.narrow) : NULL;
+    v->scale.narrow_out = v->scale.narrow != CLSTM_TYPE_NONE;
     v->scale.param[0] = n;
     v->scale.arg = v->scale.param;
     op_pointwise_layout(&v->scale, 1, &out, out);
