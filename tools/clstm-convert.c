@@ -1,7 +1,9 @@
-/* clstm-convert: models on their way out. */
+/* clstm-convert: models to files of other kinds, and weights to models. */
 #include "tool.h"
 
 #include "io/buffer.h"
+#include "io/safetensors.h"
+#include "io/value.h"
 #include "io/whole_file.h"
 
 #include <clstm/convert.h>
@@ -9,20 +11,27 @@
 #include <string.h>
 #include <strings.h>
 
-typedef enum kind { KIND_NONE, KIND_ONNX } kind;
+typedef enum kind { KIND_NONE, KIND_ONNX, KIND_SAFETENSORS, KIND_NPZ } kind;
 
 typedef struct convert {
     tool t;
     const char *input, *output;
     kind from, to;
+    clstm_convert_options options;
+    bool weights_options;           /* one of them was given */
 } convert;
 
-enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO };
+enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY };
 
 static const char help[] =
     "Converts INPUT to OUTPUT, which is written whole or not at all.\n\n"
-    "  .onnx to .onnx            the model as the runtime reads it: constants folded, idle nodes and unused initialisers gone\n\n"
-    "      --from KIND, --to KIND  onnx, whatever the suffixes say\n";
+    "  .onnx to .onnx            the model as the runtime reads it: constants folded, idle nodes and unused initialisers gone\n"
+    "  .onnx to .safetensors     the weights of its recurrent layers, in PyTorch's names and gate order; also to .npz\n"
+    "  .safetensors to .onnx     the model of a PyTorch state_dict with LSTM, GRU, RNN, Linear and Embedding; also from .npz\n\n"
+    "      --batch-first         (weights to model) input and output are [batch, time, ...], not [time, batch, ...]\n"
+    "      --states              (weights to model) initial and last states become inputs h0, c0 and outputs hn, cn\n"
+    "      --nonlinearity NAME   (weights to model) of nn.RNN layers: tanh (default) or relu\n"
+    "      --from KIND, --to KIND  onnx, safetensors or npz, whatever the suffixes say\n";
 
 static const char common[] =
     "      --dim NAME=N          fix a symbolic dimension of the inputs\n"
@@ -32,11 +41,13 @@ static const char common[] =
 
 static const struct option options[] = {
     {"from", required_argument, NULL, OPTION_FROM}, {"to", required_argument, NULL, OPTION_TO},
+    {"batch-first", no_argument, NULL, OPTION_BATCH_FIRST}, {"states", no_argument, NULL, OPTION_STATES},
+    {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY},
     {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"limit", required_argument, NULL, TOOL_OPTION_LIMIT},
     {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, {0},
 };
 
-static const struct { const char *name; kind kind; } kinds[] = {{"onnx", KIND_ONNX}};
+static const struct { const char *name; kind kind; } kinds[] = {{"onnx", KIND_ONNX}, {"safetensors", KIND_SAFETENSORS}, {"npz", KIND_NPZ}};
 
 static kind kind_named(const char *name) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -59,6 +70,13 @@ static int set_option(convert *c, int option, const char *argument) {
         *(option == OPTION_FROM ? &c->from : &c->to) = k;
         return -1;
     }
+    case OPTION_BATCH_FIRST: c->options.batch_first = c->weights_options = true; return -1;
+    case OPTION_STATES: c->options.states = c->weights_options = true; return -1;
+    case OPTION_NONLINEARITY:
+        if (strcmp(argument, "tanh") && strcmp(argument, "relu")) return tool_usage(&c->t, "--nonlinearity is tanh or relu");
+        c->options.relu = !strcmp(argument, "relu");
+        c->weights_options = true;
+        return -1;
     default: return tool_option(&c->t, option, argument);
     }
 }
@@ -100,13 +118,60 @@ static clstm_status simplify(const convert *c, const clstm_model *m, io_buffer *
     return status;
 }
 
+static clstm_status keep(void *user, const char *name, const clstm_tensor *tensor, clstm_error *err) {
+    clstm_value view = {.kind = CLSTM_KIND_TENSOR, .tensor = *tensor}, copy = {0};
+    clstm_status status = io_value_copy(&copy, &view, err);
+    if (status == CLSTM_OK) status = io_list_add(user, name, &copy, err);
+    io_value_clear(&copy);
+    return status;
+}
+
+static clstm_status weights(const convert *c, const clstm_model *m, io_buffer *out, clstm_error *err) {
+    io_list list = {0};
+    clstm_status status = clstm_convert_weights_out(m, keep, &list, err);
+    if (status == CLSTM_OK) status = c->to == KIND_NPZ ? io_npz_format(&list, out, err) : io_safetensors_format(&list, out, err);
+    io_list_free(&list);
+    return status;
+}
+
 static clstm_status from_model(const convert *c, io_buffer *out, clstm_error *err) {
     clstm_model *m;
     clstm_status status = tool_load(&c->t, c->input, &m, err);
     if (status != CLSTM_OK) return status;
-    status = simplify(c, m, out, err);
+    status = c->to == KIND_ONNX ? simplify(c, m, out, err) : weights(c, m, out, err);
     clstm_model_destroy(m);
     return status;
+}
+
+/* ---- weights to a model --------------------------------------------------------------------------------------------------------- */
+
+static clstm_status from_list(const convert *c, const io_list *list, io_buffer *out, clstm_error *err) {
+    clstm_convert_weight *weights = calloc(list->count + 1, sizeof *weights);
+    if (!weights) {
+        snprintf(err->message, sizeof err->message, "out of memory");
+        return err->status = CLSTM_NO_MEMORY;
+    }
+    for (size_t i = 0; i < list->count; i++) weights[i] = (clstm_convert_weight){list->entries[i].name, list->entries[i].value.tensor};
+    clstm_status status = clstm_convert_weights_in(weights, list->count, &c->options, append, out, err);
+    free(weights);
+    return status;
+}
+
+static clstm_status from_weights(const convert *c, io_buffer *out, clstm_error *err) {
+    unsigned char *bytes;
+    size_t size;
+    io_list list = {0};
+    clstm_error why;
+    char name[256];
+    clstm_status status = io_file_read(c->input, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &bytes, &size, err);
+    if (status != CLSTM_OK) return status;
+    status = c->from == KIND_NPZ ? io_npz_parse(bytes, size, 0, &list, &why) : io_safetensors_parse(bytes, size, &list, &why);
+    free(bytes);
+    if (status == CLSTM_OK) status = from_list(c, &list, out, &why);
+    io_list_free(&list);
+    if (status == CLSTM_OK) return status;
+    snprintf(err->message, sizeof err->message, "%s: %.900s", io_escape(name, 120, c->input), why.message);
+    return err->status = status;
 }
 
 static int run(convert *c) {
@@ -117,8 +182,11 @@ static int run(convert *c) {
     if (!c->to) c->to = kind_of_suffix(c->output);
     if (!c->from) return tool_usage(&c->t, "%s: no kind of file that can be read; --from names one", io_escape(name, sizeof name, c->input));
     if (!c->to) return tool_usage(&c->t, "%s: no kind of file that can be written; --to names one", io_escape(name, sizeof name, c->output));
+    if (c->from != KIND_ONNX && c->to != KIND_ONNX) return tool_usage(&c->t, "weights are converted to a model only");
+    if (c->from == KIND_ONNX && c->weights_options) return tool_usage(&c->t, "--batch-first, --states and --nonlinearity are for weights to a model");
+    if ((c->from != KIND_ONNX || c->to != KIND_ONNX) && c->t.dims.count) return tool_usage(&c->t, "--dim is for .onnx to .onnx");
     int code = TOOL_OK;
-    if (from_model(c, &out, &err) != CLSTM_OK) code = tool_refused(&c->t, &err);
+    if ((c->from == KIND_ONNX ? from_model(c, &out, &err) : from_weights(c, &out, &err)) != CLSTM_OK) code = tool_refused(&c->t, &err);
     else if (io_buffer_write(&out, c->output, &err) != CLSTM_OK) code = tool_failed(&c->t, &err);
     io_buffer_free(&out);
     return code;

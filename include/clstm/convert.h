@@ -20,6 +20,33 @@ typedef struct clstm_convert_dim { const char *name; int64_t size; } clstm_conve
 CLSTM_API clstm_status clstm_convert_onnx(const clstm_model *model, const clstm_convert_dim *dims, size_t n_dims,
                                           clstm_convert_sink sink, void *user, clstm_error *err);
 
+/* Receives a tensor; name and elements live during the call. */
+typedef clstm_status (*clstm_convert_tensor)(void *user, const char *name, const clstm_tensor *tensor, clstm_error *err);
+
+/* Gives the weights of every recurrent layer under PyTorch's names and in its gate order: LAYER.weight_ih_l0, weight_hh_l0, and
+ * bias_ih_l0, bias_hh_l0 where there is a bias, with _reverse behind for the backward direction; LAYER is the node's name with letters,
+ * digits, '_', '.' and '-' only. Nodes NAME.l0, NAME.l1 ... are the layers of one module NAME. CLSTM_UNSUPPORTED names the node that
+ * PyTorch cannot express (peepholes, clip, other activations, linear_before_reset = 0) or whose weights are only known at run time,
+ * and a model without recurrent layers. */
+CLSTM_API clstm_status clstm_convert_weights_out(const clstm_model *model, clstm_convert_tensor give, void *user, clstm_error *err);
+
+/* A tensor of a state_dict. */
+typedef struct clstm_convert_weight { const char *name; clstm_tensor tensor; } clstm_convert_weight;
+
+typedef struct clstm_convert_options {
+    bool batch_first;                       /* input and output are [batch, time, ...], else [time, batch, ...] */
+    bool states;                            /* initial and last states become inputs h0, c0 and outputs hn, cn */
+    bool relu;                              /* torch.nn.RNN layers have nonlinearity="relu" */
+} clstm_convert_options;
+
+/* Writes the model of a PyTorch state_dict as an ONNX file: torch.nn.LSTM, GRU and RNN of any layers, one direction or both, with
+ * biases or without, Linear behind or before them, Embedding in front. Which tensor is what follows from keys and shapes, and so
+ * does the order of the modules; names that differ in a number stand in its order. CLSTM_UNSUPPORTED names what leaves a doubt: a
+ * projection (proj_size), a single cell, two Linear in a row (a state_dict does not tell what stands between them), more than one
+ * order that fits. Nothing else is supposed between the modules. `options` may be NULL. */
+CLSTM_API clstm_status clstm_convert_weights_in(const clstm_convert_weight *weights, size_t n, const clstm_convert_options *options,
+                                                clstm_convert_sink sink, void *user, clstm_error *err);
+
 #ifdef __cplusplus
 }
 #endif

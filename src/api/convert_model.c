@@ -2,6 +2,8 @@
 #include "api/api_internal.h"
 
 #include "convert/tidy.h"
+#include "convert/weights_in.h"
+#include "convert/weights_out.h"
 #include "onnx/export.h"
 
 #include <clstm/convert.h>
@@ -35,6 +37,21 @@ clstm_status clstm_convert_onnx(const clstm_model *m, const clstm_convert_dim *d
     ir_graph *g;
     UTIL_TRY(ir_graph_clone(m->onnx.graph, &g, err));
     clstm_status s = write_clone(m, g, dims, n_dims, sink, user, err);
+    ir_graph_destroy(g);
+    return s;
+}
+
+clstm_status clstm_convert_weights_out(const clstm_model *m, clstm_convert_tensor give, void *user, clstm_error *err) {
+    return convert_weights_out(m->onnx.graph, give, user, err);
+}
+
+clstm_status clstm_convert_weights_in(const clstm_convert_weight *weights, size_t n, const clstm_convert_options *options, clstm_convert_sink sink,
+                                      void *user, clstm_error *err) {
+    ir_graph *g;
+    UTIL_TRY(convert_weights_in(weights, n, options, &g, err));
+    /* IR 8 came with opset 15, IR 10 with opset 21. */
+    onnx_model out = {.graph = g, .ir_version = g->opset < 21 ? 8 : 10, .opset = g->opset, .producer = "clstm", .producer_version = clstm_version()};
+    clstm_status s = onnx_export(&out, sink, user, err);
     ir_graph_destroy(g);
     return s;
 }

@@ -1,0 +1,12 @@
+/* convert/weights_out: recurrent weights under PyTorch's names. */
+#ifndef CONVERT_WEIGHTS_OUT_H
+#define CONVERT_WEIGHTS_OUT_H
+
+#include "ir/graph.h"
+
+#include <clstm/convert.h>
+
+/* See clstm_convert_weights_out. */
+clstm_status convert_weights_out(const ir_graph *root, clstm_convert_tensor give, void *user, clstm_error *err);
+
+#endif
