@@ -11,12 +11,13 @@ static const char help[] =
     "Describes a model: inputs, outputs, opset, size, metadata, recurrent layers, operators.\n"
     "\n"
     "      --ops                 without a model: every operator and version range that is supported\n"
+    "      --markdown            with --ops: as doc/operators.md\n"
     "      --json                print the answer as JSON\n"
     "\n";
 
-enum { OPS = TOOL_OPTION_OWN };
+enum { OPS = TOOL_OPTION_OWN, MARKDOWN };
 static const struct option options[] = {
-    TOOL_OPTIONS, {"json", no_argument, NULL, TOOL_OPTION_JSON}, {"ops", no_argument, NULL, OPS}, {0},
+    TOOL_OPTIONS, {"json", no_argument, NULL, TOOL_OPTION_JSON}, {"ops", no_argument, NULL, OPS}, {"markdown", no_argument, NULL, MARKDOWN}, {0},
 };
 
 static const char *domain_name(const char *domain) { return *domain ? domain : "ai.onnx"; }
@@ -39,6 +40,33 @@ static void list_operators(bool json, io_buffer *b) {
         }
     }
     if (json) io_puts(b, "\n]}\n");
+}
+
+/* A line an operator: the table has a row for every change of meaning, neighbouring versions are joined. */
+static void list_markdown(io_buffer *b) {
+    clstm_operator row, next = {0};
+    const char *domain = NULL;
+    size_t count = 0;
+    for (size_t i = 0; clstm_operator_describe(i, &row); i++) {
+        count += !i || strcmp(row.name, next.name) || strcmp(row.domain, next.domain);
+        next = row;
+    }
+    io_putf(b, "# Operators\n\nThe %zu operators of clstm %s and the opset versions of their domain; \"7-\" is 7 and every later one that is known. Written by\n"
+               "`clstm-info --ops --markdown`; do not edit. What is not here is refused at load, by name.\n", count, clstm_version());
+    for (size_t i = 0; clstm_operator_describe(i, &row);) {
+        if (!domain || strcmp(domain, row.domain)) {
+            domain = row.domain;
+            io_putf(b, "\n## %s\n\n| operator | versions |\n|---|---|\n", domain_name(domain));
+        }
+        io_putf(b, "| %s | %d-", row.name, row.since);
+        int until = row.until;
+        while (clstm_operator_describe(++i, &next) && !strcmp(next.name, row.name) && !strcmp(next.domain, row.domain)) {
+            if (until && next.since > until + 1) io_putf(b, "%d, %d-", until, next.since);
+            until = next.until;
+        }
+        if (until) io_putf(b, "%d", until);
+        io_puts(b, " |\n");
+    }
 }
 
 /* ---- a model as text ----------------------------------------------------------------------------------------------------------- */
@@ -288,16 +316,19 @@ int main(int argc, char **argv) {
     tool t;
     io_buffer b = {0};
     clstm_error err = {0};
-    bool ops = false;
+    bool ops = false, markdown = false;
     int code = -1;
     tool_init(&t, argv, "clstm-info", "[MODEL.onnx] [options]", help);
     for (int option; code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == OPS) ops = true;
+        else if (option == MARKDOWN) markdown = true;
         else code = tool_option(&t, option, optarg);
     }
+    if (code < 0 && markdown && !ops) code = tool_usage(&t, "--markdown belongs to --ops");
     if (code < 0 && argc - optind != (ops ? 0 : 1)) code = tool_usage(&t, ops ? "--ops takes no MODEL" : optind == argc ? "which MODEL? or --ops" : "one MODEL at a time");
     if (code < 0 && ops) {
-        list_operators(t.json, &b);
+        if (markdown) list_markdown(&b);
+        else list_operators(t.json, &b);
         code = TOOL_OK;
     } else if (code < 0) code = describe(&t, argv[optind], &b);
     if (code == TOOL_OK && b.size && io_buffer_write(&b, "-", &err) != CLSTM_OK) code = tool_failed(&t, &err);
