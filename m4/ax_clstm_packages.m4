@@ -46,7 +46,7 @@ AC_DEFUN([AX_CLSTM_OPENBLAS], [
     AS_IF([test $have_OPENBLAS = no], [
       AS_IF([test "x$with_openblas" = xyes], [AC_MSG_ERROR([--with-openblas, but OpenBLAS is not there])])
       missing_optional="$missing_optional
-  libopenblas-dev: large double and non-streamed products"])
+  libopenblas-dev: the comparison bench/openblas-bench"])
   ])
   AS_IF([test $have_OPENBLAS = yes],
     [AC_DEFINE([HAVE_OPENBLAS], [1], [Define to 1 to use OpenBLAS.])],
@@ -54,6 +54,6 @@ AC_DEFUN([AX_CLSTM_OPENBLAS], [
   AC_SUBST([OPENBLAS_CFLAGS])
   AC_SUBST([OPENBLAS_LIBS])
   dnl what a static link against libclstm.a needs besides; not Requires.private, which would ask every user for protobuf-c.pc
-  AC_SUBST([CLSTM_PC_LIBS_PRIVATE], ["$PROTOBUF_C_LIBS $OPENBLAS_LIBS $PTHREAD_LIBS -lm"])
+  AC_SUBST([CLSTM_PC_LIBS_PRIVATE], ["$PROTOBUF_C_LIBS $PTHREAD_LIBS -lm"])
   AM_CONDITIONAL([HAVE_OPENBLAS], [test $have_OPENBLAS = yes])
 ])
