@@ -171,11 +171,14 @@ void ir_graph_sweep(ir_graph *g) {
 
 /* ---- order ------------------------------------------------------------------------------------------------------------- */
 
+/* A value that was folded keeps its producer, which is no longer there. */
+static bool made_in(const ir_value *v, const ir_graph *g) { return v && v->producer && v->producer->graph == g && v->producer->mark != IR_DEAD; }
+
 /* Counts, for a node of g, the inputs (its own and its bodies') that nodes of g make. visit is called for each. */
 static void each_dependency(ir_graph *g, ir_node *n, void (*visit)(ir_value *, void *), void *arg) {
     for (int k = 0; k < n->n_in; k++) {
         ir_value *v = n->inputs[k];
-        if (v && v->producer && v->producer->graph == g) visit(v, arg);
+        if (made_in(v, g)) visit(v, arg);
     }
 }
 typedef struct walk { ir_graph *g; void (*visit)(ir_value *, void *); void *arg; } walk;
@@ -184,7 +187,7 @@ static void walk_body(ir_graph *body, void *arg) {
     for (size_t i = 0; i < body->n_nodes; i++) each_dependency(w->g, body->nodes[i], w->visit, w->arg);
     for (size_t i = 0; i < body->n_out; i++) {
         ir_value *v = body->outputs[i];
-        if (v->producer && v->producer->graph == w->g) w->visit(v, w->arg);
+        if (made_in(v, w->g)) w->visit(v, w->arg);
     }
 }
 static void all_dependencies(ir_graph *g, ir_node *n, void (*visit)(ir_value *, void *), void *arg) {

@@ -53,9 +53,12 @@ struct ir_node {
     int n_bodies;
     void *params;                           /* what op->check made, in the arena */
     ir_graph *graph;
-    int index;                              /* position in the file, for messages; -1 for nodes of passes */
+    int index;                              /* position in the file, for messages; -1 for nodes of passes and functions */
     int mark;                               /* free for passes */
 };
+
+/* The index of a recurrent node that stands for primitive operators of the file: no layer whose state the file leaves to a session. */
+enum { IR_RECOVERED = -2 };
 
 struct ir_graph {
     ir_graph *parent;                       /* NULL for the root */

@@ -13,6 +13,7 @@ static bool internal(const ir_node *n, int input) { return input >= n->n_in || !
 
 static bool carries(const ir_node *n) {
     if (n->domain[0] || (strcmp(n->op_type, "LSTM") && strcmp(n->op_type, "GRU") && strcmp(n->op_type, "RNN"))) return false;
+    if (n->index == IR_RECOVERED) return false;
     const rnn_spec *spec = rnn_spec_of(n);
     return spec->directions == 1 && !spec->reverse;
 }

@@ -73,7 +73,7 @@ static bool moves(const ir_node *n) {
 }
 
 static bool recurrent(const ir_node *n) {
-    return !n->domain[0] && (!strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN"));
+    return !n->domain[0] && n->index != IR_RECOVERED && (!strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN"));
 }
 
 /* A set of states: bit 2*layer for h, 2*layer+1 for c. */

@@ -8,6 +8,7 @@ typedef struct pass {
 
 static const pass passes[] = {
     {"simplify", plan_simplify},
+    {"recover", plan_recover},
     {NULL, NULL},
 };
 

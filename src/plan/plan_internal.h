@@ -65,6 +65,7 @@ clstm_status plan_run_body(op_ctx *ctx, int which, int n_in, const clstm_value *
 clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err);
 /* The rewriting passes, in order (passes.c); sets *changed. */
 clstm_status plan_passes(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
+clstm_status plan_recover(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_simplify(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_carry_layers(ir_graph *g, clstm_error *err);
 /* Takes out nodes that no output needs. */
