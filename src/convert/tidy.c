@@ -41,6 +41,12 @@ static void drop_unused(ir_graph *g) {
         for (int b = 0; b < g->nodes[i]->n_bodies; b++) drop_unused(g->nodes[i]->bodies[b]);
 }
 
+static bool given_out_twice(const ir_graph *g, size_t i) {
+    for (size_t k = 0; k < g->n_out; k++)
+        if (k != i && g->outputs[k] == g->outputs[i]) return true;
+    return false;
+}
+
 /* Puts an Identity between output i of g and what it was. */
 static clstm_status pass_on(ir_graph *g, size_t i, const char *name, clstm_error *err) {
     ir_value *from = g->outputs[i], *to = ir_value_new(g, name);
@@ -56,21 +62,16 @@ static clstm_status pass_on(ir_graph *g, size_t i, const char *name, clstm_error
     return CLSTM_OK;
 }
 
+/* What a body gives out is made by a node of its own: other readers, onnx.checker among them, want it so. */
 static clstm_status close_bodies(ir_graph *g, clstm_error *err) {
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int b = 0; b < g->nodes[i]->n_bodies; b++) {
             ir_graph *body = g->nodes[i]->bodies[b];
             UTIL_TRY(close_bodies(body, err));
             for (size_t k = 0; k < body->n_out; k++)
-                if (body->outputs[k]->graph != body) UTIL_TRY(pass_on(body, k, NULL, err));
+                if (body->outputs[k]->graph != body || !body->outputs[k]->producer || given_out_twice(body, k)) UTIL_TRY(pass_on(body, k, NULL, err));
         }
     return CLSTM_OK;
-}
-
-static bool given_out_twice(const ir_graph *g, size_t i) {
-    for (size_t k = 0; k < g->n_out; k++)
-        if (k != i && g->outputs[k] == g->outputs[i]) return true;
-    return false;
 }
 
 /* Whoever else has the name of an output loses it. */

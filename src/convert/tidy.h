@@ -5,7 +5,7 @@
 #include "ir/graph.h"
 
 /* In g (a clone, of which nobody else knows) values that nothing needs go away, outputs get the names and types of `ports` back, and
- * bodies give out values of their own only. */
+ * what bodies give out is made by nodes of their own. */
 clstm_status convert_tidy(ir_graph *g, const clstm_port *ports, clstm_error *err);
 
 #endif
