@@ -22,6 +22,7 @@ replay() {
 
 replay npy tests/fuzz/seeds/npy models/sunspots/input.npy
 replay npz tests/fuzz/seeds/npz
+replay safetensors tests/fuzz/seeds/safetensors
 replay csv tests/fuzz/seeds/csv
 replay wav tests/fuzz/seeds/wav
 replay tensor_pb --wire tests/fuzz/seeds/tensor_pb
