@@ -194,6 +194,9 @@ static clstm_status check_arity(const ir_node *n, clstm_error *err) {
             return util_fail(err, CLSTM_BAD_MODEL, "required input %.*s is missing", p.name_len, p.name);
         if (p.mark != '*' && p.mark != '+') s = next_param(s, &p);
     }
+    s = next_param(n->op->outputs, &p);
+    for (int i = 0; s && p.mark == 0; i++, s = next_param(s, &p))
+        if (i >= n->n_out || !n->outputs[i]) return util_fail(err, CLSTM_BAD_MODEL, "required output %.*s is missing", p.name_len, p.name);
     return CLSTM_OK;
 }
 

@@ -89,6 +89,7 @@ files = {
     "cycle": (model(graph(nodes(node("Neg", ["z"], ["y"]), node("Neg", ["y"], ["z"])))), "depends on its own output"),
     "undefined_input": (model(graph(nodes(node("Neg", ["nowhere"], ["y"])))), '"nowhere" is not defined'),
     "name_twice": (model(graph(nodes(node("Neg", ["x"], ["y"]), node("Neg", ["x"], ["y"])))), '"y" is defined twice'),
+    "no_output": (model(graph(nodes(node("Neg", ["x"], [""]), node("Neg", ["x"], ["y"])))), "required output Y is missing"),
     "wrong_size": (model(graph(field(5, tensor("w", [4], field(9, b"123"))), nodes(node("Add", ["x", "w"], ["y"])))),
                    'initialiser "w": holds 3 bytes'),
     "huge_tensor": (model(graph(field(5, tensor("w", [1 << 40, 1 << 40], b"")), nodes(node("Add", ["x", "w"], ["y"])))), "limit elements"),
