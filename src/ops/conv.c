@@ -180,12 +180,17 @@ static clstm_status make_pack(void *arg, const clstm_tensor *raw, ir_pack *pack,
     return CLSTM_OK;
 }
 
-/* Packed weights live with the constant, so that sessions and plans share them. */
-static clstm_status pack_phase(op_ctx *ctx, phase *p, int index, const void *w) {
+static uint64_t mix(uint64_t hash, int64_t v) { return (hash ^ (uint64_t)v) * UINT64_C(1099511628211); }
+
+/* Packed weights live with the constant, so that sessions and plans share them. Nodes that share weights but differ in strides or
+ * padding have phases of other taps: the format tells which taps, in which order. */
+static clstm_status pack_phase(op_ctx *ctx, const conv *c, phase *p, bool transposed, int64_t *kernel, const void *w) {
     const ir_pack *pack;
     pack_arg arg = {&p->c, w};
-    uint64_t format = (uint64_t)'c' << 56 | (uint64_t)kernel_table_get()->level << 48 | (uint64_t)ctx->node->op_type[4] << 40 | (uint64_t)index << 32 |
-                      ((uint64_t)p->c.k & 0xFFFF) << 16 | ((uint64_t)p->c.outputs & 0xFFFF);
+    uint64_t hash = mix(mix(mix(UINT64_C(14695981039346656037), kernel_table_get()->level), p->c.k), p->c.outputs);
+    int64_t taps = list_taps(&c->window, transposed, p->start, NULL, kernel);
+    for (int64_t t = 0; t < taps; t++) hash = mix(hash, kernel[t]);
+    uint64_t format = (uint64_t)(transposed ? 'C' : 'c') << 56 | hash >> 8;
     UTIL_TRY(ir_const_pack(ctx->consts[1], format, make_pack, &arg, &pack, ctx->err));
     convolve_layout(&p->c, &p->c.packed.layout);
     p->c.packed.data = pack->data;
@@ -246,7 +251,7 @@ static clstm_status prepare(op_ctx *ctx, bool transposed) {
             const void *raw = NULL;
             if (constant && !c->wide) { UTIL_TRY(ir_const_data(ctx->consts[1], &raw, ctx->err)); gather_weights(c, p, raw, p->c.type, scratch_index, p->w); }
         }
-        if (p->c.rows) UTIL_TRY(pack_phase(ctx, p, i, p->w));
+        if (p->c.rows) UTIL_TRY(pack_phase(ctx, c, p, transposed, scratch_index, p->w));
     }
     double work = 2.0 * (double)(c->batch * c->out_channels * c->out_size) * (double)(c->phases[0].c.k);
     c->threads = work > 2e5 ? util_pool_threads(ctx->env->pool) : 1;

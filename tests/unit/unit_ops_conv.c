@@ -2,11 +2,13 @@
  * three dimensions; both arrangements of a convolution give the same bits. */
 #include "unit_main.h"
 
+#include "model_text.h"
 #include "ops_harness.h"
 #include "tensor/tensor.h"
 #include "util/alloc.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +186,28 @@ START_TEST(transposed_shape)
 }
 END_TEST
 
+/* Two nodes share weights but not padding, so their phases read other taps of them: the second output is the first one's middle. */
+START_TEST(transposed_sharing)
+{
+    seed = 5;
+    enum { CIN = 4, COUT = 32, K = 4, N = 3, WHOLE = 2 * (N - 1) + K };
+    char nodes[1 << 14], *s = nodes;
+    float *w = noise(CIN * COUT * K), *x = noise(CIN * N);
+    s += sprintf(s, "w = f[%d,%d,%d] ", CIN, COUT, K);
+    for (int i = 0; i < CIN * COUT * K; i++) s += sprintf(s, "%s%.4f", i ? "," : "", (double)w[i]);
+    sprintf(s, "; ConvTranspose x,w > y strides=2, pads=0,0; ConvTranspose x,w > z strides=2, pads=1,1");
+    model_text t = model_text_load(model_text_graph("x:f[1,4,3]", "y:f z:f", nodes, NULL), NULL);
+    clstm_tensor in = clstm_tensor_view(CLSTM_FLOAT, 3, (int64_t[]){1, CIN, N}, x);
+    ck_assert_int_eq(clstm_session_set_input(t.session, 0, &in, &t.err), CLSTM_OK);
+    ck_assert_msg(clstm_session_run(t.session, &t.err) == CLSTM_OK, "%s", t.err.message);
+    const float *y = clstm_session_output(t.session, 0)->tensor.data, *z = clstm_session_output(t.session, 1)->tensor.data;
+    for (int o = 0; o < COUT; o++) ck_assert_mem_eq(y + o * WHOLE + 1, z + o * (WHOLE - 2), (WHOLE - 2) * sizeof *y);
+    model_text_done(&t);
+    free(w);
+    free(x);
+}
+END_TEST
+
 static const struct { const char *attr; int64_t v[4]; size_t n; const char *words; } wrong[] = {
     {"strides", {0}, 1, "strides"},          {"pads", {1}, 1, "pads"},       {"dilations", {-1}, 1, "dilations"},
     {"kernel_shape", {4}, 1, "kernel_shape"}, {"strides", {1, 1}, 2, "strides"}, {"dilations", {9}, 1, "does not fit"},
@@ -254,6 +278,7 @@ Suite *unit_suite(void) {
     unit_add_loop(s, "conv_random", conv_random, 0, 400);
     unit_add_loop(s, "conv_position_free", conv_position_free, 0, 5);
     unit_add_loop(s, "transposed_shape", transposed_shape, 0, (int)(sizeof shapes / sizeof *shapes));
+    unit_add(s, "transposed_sharing", transposed_sharing);
     unit_add_loop(s, "conv_refused", conv_refused, 0, (int)(sizeof wrong / sizeof *wrong));
     unit_add_loop(s, "pool_edges", pool_edges, 0, (int)(sizeof pools / sizeof *pools));
     unit_add(s, "max_pool_nan", max_pool_nan);
