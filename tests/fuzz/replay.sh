@@ -20,11 +20,18 @@ replay() {
     fi
 }
 
+# if_built LIBRARY NAME PATH...: formats that another library reads
+if_built() {
+    library=$1
+    shift
+    if grep -q "define HAVE_$library 1" "$CLSTM_BUILDDIR/config.h"; then replay "$@"; else skip "fuzz $1" "built without $library"; fi
+}
+
 replay npy tests/fuzz/seeds/npy models/sunspots/input.npy
-replay npz tests/fuzz/seeds/npz
-replay safetensors tests/fuzz/seeds/safetensors
+if_built LIBZIP npz tests/fuzz/seeds/npz
+if_built JSON_C safetensors tests/fuzz/seeds/safetensors
 replay csv tests/fuzz/seeds/csv
-replay wav tests/fuzz/seeds/wav
+if_built SNDFILE wav tests/fuzz/seeds/wav
 replay tensor_pb --wire tests/fuzz/seeds/tensor_pb
 # models: the small ones, so that mutations reach deep
 # shellcheck disable=SC2046
