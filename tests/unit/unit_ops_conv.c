@@ -162,6 +162,40 @@ START_TEST(conv_position_free)
 }
 END_TEST
 
+/* CausalConvWithState in pieces, each with the state that the one before gave, is the whole bit for bit; a piece may be shorter than
+ * the state. */
+START_TEST(causal_pieces)
+{
+    enum { C = 3, N = 37, K = 5, KEEP = K - 1 };
+    static const int64_t pieces[][5] = {{37}, {1, 36}, {2, 1, 3, 31}, {20, 17}, {8, 8, 8, 8, 5}};
+    seed = 11;
+    float *x = noise(C * N), *w = noise(C * K), *bias = noise(C), *whole = malloc(C * N * sizeof *whole), state[C * KEEP] = {0}, part[C * N];
+    for (int p = 0; p <= _i; p += _i ? _i : 1) {
+        memset(state, 0, sizeof state);
+        for (int64_t k = 0, at = 0; k < 5 && pieces[p][k]; at += pieces[p][k++]) {
+            int64_t n = pieces[p][k];
+            for (int64_t c = 0; c < C; c++) memcpy(part + c * n, x + c * N + at, (size_t)n * sizeof *part);
+            ops_case *c = ops_case_new("CausalConvWithState", "", 27, 4, 2);
+            ops_case_input(c, 0, CLSTM_FLOAT, 3, (int64_t[]){1, C, n}, part);
+            ops_case_input(c, 1, CLSTM_FLOAT, 3, (int64_t[]){C, 1, K}, w);
+            ops_case_input(c, 2, CLSTM_FLOAT, 1, (int64_t[]){C}, bias);
+            ops_case_input(c, 3, CLSTM_FLOAT, 3, (int64_t[]){1, C, KEEP}, state);
+            ops_case_string(c, "activation", "silu");
+            ck_assert_msg(ops_case_run(c) == CLSTM_OK, "%s", c->err.message);
+            const float *y = c->out[0].tensor.data;
+            if (p == 0) memcpy(whole, y, C * N * sizeof *whole);
+            for (int64_t ch = 0; ch < C; ch++) ck_assert_mem_eq(y + ch * n, whole + ch * N + at, (size_t)n * sizeof *y);
+            memcpy(state, c->out[1].tensor.data, sizeof state);
+            ops_case_free(c);
+        }
+    }
+    double sum = (double)bias[0];       /* one element by hand, so that the whole is right too */
+    for (int k = 0; k < K; k++) sum += (double)w[k] * (double)x[10 - KEEP + k];
+    ck_assert_double_eq_tol((double)whole[10], sum / (1 + exp(-sum)), 1e-5);
+    free(x); free(w); free(bias); free(whole);
+}
+END_TEST
+
 /* ---- ConvTranspose: output_shape and auto_pad ------------------------------------------------------------------------------------------ */
 
 static const struct { const char *mode; int64_t shape, begin; } shapes[] = {
@@ -278,6 +312,7 @@ Suite *unit_suite(void) {
     unit_add_loop(s, "conv_random", conv_random, 0, 400);
     unit_add_loop(s, "conv_position_free", conv_position_free, 0, 5);
     unit_add_loop(s, "transposed_shape", transposed_shape, 0, (int)(sizeof shapes / sizeof *shapes));
+    unit_add_loop(s, "causal_pieces", causal_pieces, 0, 5);
     unit_add(s, "transposed_sharing", transposed_sharing);
     unit_add_loop(s, "conv_refused", conv_refused, 0, (int)(sizeof wrong / sizeof *wrong));
     unit_add_loop(s, "pool_edges", pool_edges, 0, (int)(sizeof pools / sizeof *pools));
