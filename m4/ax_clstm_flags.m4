@@ -75,6 +75,13 @@ AC_DEFUN([AX_CLSTM_FLAGS], [
     AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,relro])
     AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,now])
     AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,noexecstack])
+    dnl The operator table is all pointers: 100 KB of relocations, 5 KB when packed. Needs a loader that knows them, so it must run.
+    clstm_save_LDFLAGS=$LDFLAGS
+    LDFLAGS="$LDFLAGS -Wl,-z,pack-relative-relocs"
+    AC_MSG_CHECKING([whether packed relative relocations work])
+    AC_RUN_IFELSE([AC_LANG_PROGRAM([[static int x, *volatile p = &x;]], [[return *p;]])],
+      [AC_MSG_RESULT([yes]); CLSTM_LDFLAGS="$CLSTM_LDFLAGS -Wl,-z,pack-relative-relocs"], [AC_MSG_RESULT([no])], [AC_MSG_RESULT([not tried])])
+    LDFLAGS=$clstm_save_LDFLAGS
   ])
   AM_CONDITIONAL([SANITIZED], [test "x$enable_sanitizers" != xno])
 
