@@ -9,6 +9,7 @@ typedef struct pass {
 static const pass passes[] = {
     {"simplify", plan_simplify},
     {"recover", plan_recover},
+    {"join cells", plan_join_cells},
     {NULL, NULL},
 };
 

@@ -66,6 +66,7 @@ clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_c
 /* The rewriting passes, in order (passes.c); sets *changed. */
 clstm_status plan_passes(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_recover(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
+clstm_status plan_join_cells(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_simplify(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_carry_layers(ir_graph *g, clstm_error *err);
 /* Takes out nodes that no output needs. */

@@ -161,9 +161,8 @@ static outcome play(const char *inputs, const char *outputs, const char *nodes, 
     return r;
 }
 
-/* The optimised model has one recurrent node of that type (NULL: none) and the numbers of the interpreter. */
-static void expect(const char *what, const char *inputs, const char *outputs, const char *nodes, const char *type) {
-    size_t layers = type ? 1 : 0;
+/* The optimised model has so many recurrent nodes, of that type, and the numbers of the interpreter. */
+static void expect_layers(const char *what, const char *inputs, const char *outputs, const char *nodes, const char *type, size_t layers) {
     outcome plain = play(inputs, outputs, nodes, true), fast = play(inputs, outputs, nodes, false);
     ck_assert_msg(plain.layers == 0, "%s: the interpreter has %zu layers", what, plain.layers);
     ck_assert_msg(fast.layers == layers, "%s: %zu layers, expected %zu", what, fast.layers, layers);
@@ -171,6 +170,10 @@ static void expect(const char *what, const char *inputs, const char *outputs, co
     if (layers) ck_assert_msg(fast.work < plain.work, "%s: %zu steps of %zu", what, fast.work, plain.work);
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 64; k++) ck_assert_msg(fabs(plain.y[i][k] - fast.y[i][k]) <= 1e-6, "%s: output %d [%d]: %.9g and %.9g", what, i, k, plain.y[i][k], fast.y[i][k]);
+}
+
+static void expect(const char *what, const char *inputs, const char *outputs, const char *nodes, const char *type) {
+    expect_layers(what, inputs, outputs, nodes, type, type ? 1 : 0);
 }
 
 #define PORTS_F "x:f[?,3] h:f[?,2] c:f[?,2]"
@@ -276,6 +279,52 @@ START_TEST(rnn_spellings)
 }
 END_TEST
 
+/* ---- chains ----------------------------------------------------------------------------------------------------------------------------------- */
+
+/* The elements of X [3,?,3], or of [?,3,3], each way of cutting; the weights of a step are those of its set. */
+static const struct { const char *name, *ports, *cuts; size_t layers; bool different, see_c; } chains[] = {
+    {"Gather", "X:f[3,?,3]", "Gather X,n0 > x0 axis=0; Gather X,n1 > x1 axis=0; Gather X,n2 > x2 axis=0;", 1, false, false},
+    {"Gather from the end, batch first", "X:f[?,3,3]", "m = i[] -1; Gather X,n0 > x0 axis=1; Gather X,n1 > x1 axis=1; Gather X,m > x2 axis=1;", 1, false, false},
+    {"Split and Squeeze", "X:f[3,?,3]", "Split X > a0,a1,a2 axis=0; z = i[1] 0; Squeeze a0,z > x0; Squeeze a1,z > x1; Squeeze a2,z > x2;", 1, false, false},
+    {"Slice and Squeeze, batch first", "X:f[?,3,3]", "o0 = i[1] 0; o1 = i[1] 1; o2 = i[1] 2; o3 = i[1] 3; Slice X,o0,o1,o1 > a0; Slice X,o1,o2,o1 > a1; Slice X,o2,o3,o1 > a2;"
+     "Squeeze a0,o1 > x0; Squeeze a1,o1 > x1; Squeeze a2,o1 > x2;", 1, false, false},
+    {"other order", "X:f[3,?,3]", "Gather X,n0 > x0 axis=0; Gather X,n2 > x1 axis=0; Gather X,n1 > x2 axis=0;", 3, false, false},
+    {"one twice", "X:f[3,?,3]", "Gather X,n0 > x0 axis=0; Gather X,n1 > x1 axis=0; Gather X,n1 > x2 axis=0;", 3, false, false},
+    {"not to the end", "X:f[4,?,3]", "Gather X,n0 > x0 axis=0; Gather X,n1 > x1 axis=0; Gather X,n2 > x2 axis=0;", 3, false, false},
+    {"other weights", "X:f[3,?,3]", "Gather X,n0 > x0 axis=0; Gather X,n1 > x1 axis=0; Gather X,n2 > x2 axis=0;", 3, true, false},
+    {"c seen on the way", "X:f[3,?,3]", "Gather X,n0 > x0 axis=0; Gather X,n1 > x1 axis=0; Gather X,n2 > x2 axis=0;", 3, false, true},
+};
+enum { CHAINS = sizeof chains / sizeof *chains };
+
+/* Steps after the first read the first one's weights: theirs are spelled with its names. */
+static void share_weights(text *t, const char *step, const char *names) {
+    static const char *const weights[] = {"wa", "ra"};
+    for (int w = 0; w < 2; w++)
+        for (int bias = 0; bias < 2; bias++) {
+            char from[32], to[32];
+            snprintf(from, sizeof from, ",%s%s%s%s", weights[w], step, bias ? "_bias" : "", bias ? " " : ",");
+            snprintf(to, sizeof to, ",%s%s%s%s", weights[w], names, bias ? "_bias" : "", bias ? " " : ",");
+            change(t, from, to);
+        }
+}
+
+START_TEST(lstm_chains)
+{
+    text t = {.n = 0};
+    char ports[96], outputs[96];
+    say(&t, "n0 = i[] 0; n1 = i[] 1; n2 = i[] 2; %s", chains[_i].cuts);
+    lstm_step(&t, &spellings[0], "x0", "h", "c", "p", "");
+    lstm_step(&t, &spellings[0], "x1", "p_h", "p_c", "q", "");
+    lstm_step(&t, &spellings[0], "x2", "q_h", "q_c", "r", "");
+    share_weights(&t, "q", "p");
+    if (!chains[_i].different) share_weights(&t, "r", "p");
+    say(&t, "Concat p_h,q_h,r_h > all axis=1; Neg p_c > nc; Neg q_c > nd;");
+    snprintf(ports, sizeof ports, "%s h:f[?,2] c:f[?,2]", chains[_i].ports);
+    snprintf(outputs, sizeof outputs, "all:f r_h:f r_c:f%s", chains[_i].see_c ? " nd:f" : "");
+    expect_layers(chains[_i].name, ports, outputs, t.s, "LSTM", chains[_i].layers);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("recover");
     unit_add_loop(s, "lstm_spellings", lstm_spellings, 0, SPELLINGS);
@@ -283,6 +332,7 @@ Suite *unit_suite(void) {
     unit_add(s, "weights_given", weights_given);
     unit_add(s, "broadcast_state", broadcast_state);
     unit_add_loop(s, "gru_spellings", gru_spellings, 0, 3 * (int)(sizeof endings / sizeof *endings));
+    unit_add_loop(s, "lstm_chains", lstm_chains, 0, CHAINS);
     unit_add_loop(s, "rnn_spellings", rnn_spellings, 0, 6);
     return s;
 }
