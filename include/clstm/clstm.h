@@ -187,7 +187,6 @@ typedef struct clstm_session_options {
     bool onnxruntime_semantics;             /* where the standard is silent or differs: see doc/semantics.md */
     bool no_optimise;                       /* a plain interpreter: one node after another, for comparison */
     bool realtime;                          /* run on an unprepared shape returns CLSTM_NOT_PREPARED */
-    bool lock_memory;                       /* prepare locks the session's pages */
     unsigned carry;                         /* CLSTM_CARRY_*: which states stay between runs */
     int plan_cache;                         /* plans kept, by input shapes; 0: the default, 8 */
     const clstm_limits *limits;             /* NULL: those of the model */
