@@ -1,4 +1,5 @@
-/* Property: a model that loads runs on zeros or says why not, and the plan's answer has the bits of the plain interpreter's. */
+/* Property: a model that loads runs on zeros or says why not, and the plan's outputs have the types and element counts of the plain
+ * interpreter's. Values are not compared here. */
 #include "fuzz.h"
 
 #include <stdlib.h>
