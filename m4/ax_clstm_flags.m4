@@ -20,12 +20,12 @@ AC_DEFUN([AX_CLSTM_TRY_LDFLAG], [
   LDFLAGS=$clstm_save_LDFLAGS
 ])
 
-dnl AX_CLSTM_ISA(NAME, FLAGS, EXPRESSION): sets NAME_CFLAGS and the conditional HAVE_NAME_FLAGS.
+dnl AX_CLSTM_ISA(NAME, FLAGS, EXPRESSION, HEADER): sets NAME_CFLAGS and the conditional HAVE_NAME_FLAGS.
 AC_DEFUN([AX_CLSTM_ISA], [
   clstm_save_CFLAGS=$CFLAGS
   CFLAGS="$CFLAGS $2"
   AC_MSG_CHECKING([whether $CC compiles for $1])
-  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <immintrin.h>
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <$4>
       void f(void *out) { __auto_type v = $3; __builtin_memcpy(out, &v, sizeof v); }]], [])],
     [have_$1_FLAGS=yes; isa_summary="$isa_summary $1"
      AC_DEFINE([HAVE_$1_FLAGS], [1], [Define to 1 when kernels for $1 are built.])],

@@ -16,6 +16,9 @@ static void fill_all(void)
     util_cpu_level best = util_cpu_detect();
     void (*const fill[LEVELS])(kernel_table *) = {
         kernel_fill_generic,
+#ifdef HAVE_NEON_FLAGS
+        [UTIL_CPU_NEON] = kernel_fill_neon,
+#endif
 #ifdef HAVE_AVX2_FLAGS
         [UTIL_CPU_AVX2] = kernel_fill_avx2,
 #endif

@@ -162,7 +162,7 @@ typedef void kernel_map_f32(const float *x, float *y, int64_t n);
 
 typedef struct kernel_table {
     util_cpu_level level;
-    const char *name; /* "generic", "avx2", "avx512" */
+    const char *name; /* "generic", "neon", "avx2", "avx512" */
 
     /* A cell's layout of 1 to 4 gates; units of a panel are the level's own (the same for 2, 3 and 4 gates). */
     void (*layout_cell)(kernel_layout *out, kernel_store store, int gates, int64_t hidden, int64_t k);

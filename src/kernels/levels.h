@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 
 void kernel_fill_generic(kernel_table *t);
+void kernel_fill_neon(kernel_table *t);
 void kernel_fill_avx2(kernel_table *t);
 void kernel_fill_avx512(kernel_table *t);
 

@@ -33,6 +33,11 @@ util_cpu_level util_cpu_detect(void)
         return UTIL_CPU_AVX2;
     return UTIL_CPU_AVX512;
 }
+#elif defined(__aarch64__)
+util_cpu_level util_cpu_detect(void)
+{
+    return UTIL_CPU_NEON;
+}
 #else
 util_cpu_level util_cpu_detect(void)
 {
@@ -47,6 +52,8 @@ const char *util_cpu_name(util_cpu_level level)
         return "avx512";
     case UTIL_CPU_AVX2:
         return "avx2";
+    case UTIL_CPU_NEON:
+        return "neon";
     case UTIL_CPU_GENERIC:
         break;
     }
