@@ -1,4 +1,5 @@
 /* clstm-info: what is in a model, and which operators this version runs. */
+#include "graph_text.h"
 #include "inputs.h"
 
 #include "io/buffer.h"
@@ -10,14 +11,17 @@
 static const char help[] =
     "Describes a model: inputs, outputs, opset, size, metadata, recurrent layers, operators.\n"
     "\n"
+    "      --graph               the graph before and after planning: what was folded, fused and recovered, and the calls left of each\n"
+    "                            operator\n"
     "      --ops                 without a model: every operator and version range that is supported\n"
     "      --markdown            with --ops: as doc/operators.md\n"
     "      --json                print the answer as JSON\n"
     "\n";
 
-enum { OPS = TOOL_OPTION_OWN, MARKDOWN };
+enum { OPS = TOOL_OPTION_OWN, MARKDOWN, GRAPH };
 static const struct option options[] = {
-    TOOL_OPTIONS, {"json", no_argument, NULL, TOOL_OPTION_JSON}, {"ops", no_argument, NULL, OPS}, {"markdown", no_argument, NULL, MARKDOWN}, {0},
+    TOOL_OPTIONS, {"json", no_argument, NULL, TOOL_OPTION_JSON}, {"ops", no_argument, NULL, OPS}, {"markdown", no_argument, NULL, MARKDOWN},
+    {"graph", no_argument, NULL, GRAPH}, {0},
 };
 
 static const char *domain_name(const char *domain) { return *domain ? domain : "ai.onnx"; }
@@ -138,26 +142,41 @@ static void text_uses(const clstm_model *m, io_buffer *b) {
 
 /* ---- what a session takes -------------------------------------------------------------------------------------------------------- */
 
-typedef struct memory { bool known; size_t bytes; size_t steps; } memory;
-
-/* Prepares a session for the shapes that --shape and --dim give, 1 where they say nothing. A model that asks for more than such
- * shapes (a sequence, say) leaves it unknown. */
-static void measure(const tool *t, clstm_model *m, memory *out) {
+/* A session prepared for the shapes that --shape and --dim give, 1 where they say nothing; NULL, and *err says why, for a model that
+ * asks for more than such shapes (a sequence, say). */
+static clstm_session *prepared(const tool *t, clstm_model *m, clstm_error *err) {
     tool quiet = *t;
     clstm_session *session = NULL;
-    clstm_error err;
     inputs in = {0};
-    clstm_step step;
     quiet.quiet = true;
-    *out = (memory){0};
-    if (!inputs_can_be_random(t, m) || tool_session(&quiet, m, 0, &session, &err) != CLSTM_OK) return;
-    if (inputs_start(&quiet, m, &in) < 0 && inputs_randomise(&quiet, m, 0, &in) < 0 && inputs_apply(&in, session, &err) == CLSTM_OK &&
-        clstm_session_prepare(session, &err) == CLSTM_OK) {
-        *out = (memory){true, clstm_session_memory(session), 0};
-        for (size_t i = 0; clstm_session_step(session, i, &step); i++) out->steps += !step.view;
-    }
-    tool_session_end(session);
+    *err = (clstm_error){CLSTM_UNSUPPORTED, "its inputs are more than tensors of a known rank"};
+    if (!inputs_can_be_random(t, m) || tool_session(&quiet, m, 0, &session, err) != CLSTM_OK) return NULL;
+    if (inputs_start(&quiet, m, &in) < 0 && inputs_randomise(&quiet, m, 0, &in) < 0 && inputs_apply(&in, session, err) == CLSTM_OK &&
+        clstm_session_prepare(session, err) == CLSTM_OK) err->status = CLSTM_OK;
     inputs_free(&in);
+    if (err->status == CLSTM_OK) return session;
+    tool_session_end(session);
+    return NULL;
+}
+
+static void text_memory(const clstm_session *s, io_buffer *b) {
+    clstm_graph g;
+    if (s && clstm_session_graph(s, &g)) io_putf(b, "  memory      %zu bytes a session, %zu steps a run (unset dimensions 1)\n", g.arena_bytes, g.calls);
+}
+
+static void text_graph(const clstm_model *m, const clstm_session *s, const clstm_error *why, io_buffer *b) {
+    if (s) graph_text(s, "  graph       ", "              ", b);
+    else io_putf(b, "  graph       not planned: %s\n", why->message);
+    if (s) graph_table(m, s, "              ", b);
+}
+
+static void json_session(const clstm_model *m, const clstm_session *s, bool graph, io_buffer *b) {
+    clstm_graph g;
+    if (s && clstm_session_graph(s, &g)) io_putf(b, ",\n  \"session_bytes\": %zu, \"steps\": %zu", g.arena_bytes, g.calls);
+    if (!graph) return;
+    io_puts(b, ",\n  \"graph\": ");
+    if (s) graph_json(m, s, b);
+    else io_puts(b, "null");
 }
 
 /* ---- states and streams ---------------------------------------------------------------------------------------------------------- */
@@ -247,7 +266,7 @@ static void json_port(const clstm_port *p, io_buffer *b) {
     io_puts(b, p->tensor.rank < 0 ? "}" : p->tensor.rank ? "]}" : "[]}");
 }
 
-static void json_model(const tool *t, clstm_model *m, const char *path, const memory *mem, io_buffer *b) {
+static void json_model(const tool *t, clstm_model *m, const char *path, const clstm_session *session, bool graph, io_buffer *b) {
     clstm_model_info info;
     clstm_operator_use use;
     clstm_layer l;
@@ -289,25 +308,26 @@ static void json_model(const tool *t, clstm_model *m, const char *path, const me
     }
     io_puts(b, "]");
     put_streams(t, m, b);
-    if (mem->known) io_putf(b, ",\n  \"session_bytes\": %zu, \"steps\": %zu", mem->bytes, mem->steps);
+    json_session(m, session, graph, b);
     io_puts(b, "}\n");
 }
 
-static int describe(const tool *t, const char *path, io_buffer *b) {
+static int describe(const tool *t, const char *path, bool graph, io_buffer *b) {
     clstm_model *m;
     clstm_error err = {0};
     if (tool_load(t, path, &m, &err) != CLSTM_OK) return tool_refused(t, &err);
-    memory mem;
-    measure(t, m, &mem);
-    if (t->json) json_model(t, m, path, &mem, b);
+    clstm_session *session = prepared(t, m, &err);
+    if (t->json) json_model(t, m, path, session, graph, b);
     else {
         text_head(m, path, b);
-        if (mem.known) io_putf(b, "  memory      %zu bytes a session, %zu steps a run (unset dimensions 1)\n", mem.bytes, mem.steps);
+        text_memory(session, b);
         text_ports(m, b);
         text_layers(m, b);
         put_streams(t, m, b);
         text_uses(m, b);
+        if (graph) text_graph(m, session, &err, b);
     }
+    tool_session_end(session);
     clstm_model_destroy(m);
     return TOOL_OK;
 }
@@ -316,21 +336,23 @@ int main(int argc, char **argv) {
     tool t;
     io_buffer b = {0};
     clstm_error err = {0};
-    bool ops = false, markdown = false;
+    bool ops = false, markdown = false, graph = false;
     int code = -1;
     tool_init(&t, argv, "clstm-info", "[MODEL.onnx] [options]", help);
     for (int option; code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == OPS) ops = true;
         else if (option == MARKDOWN) markdown = true;
+        else if (option == GRAPH) graph = true;
         else code = tool_option(&t, option, optarg);
     }
     if (code < 0 && markdown && !ops) code = tool_usage(&t, "--markdown belongs to --ops");
+    if (code < 0 && graph && ops) code = tool_usage(&t, "--graph is for a model");
     if (code < 0 && argc - optind != (ops ? 0 : 1)) code = tool_usage(&t, ops ? "--ops takes no MODEL" : optind == argc ? "which MODEL? or --ops" : "one MODEL at a time");
     if (code < 0 && ops) {
         if (markdown) list_markdown(&b);
         else list_operators(t.json, &b);
         code = TOOL_OK;
-    } else if (code < 0) code = describe(&t, argv[optind], &b);
+    } else if (code < 0) code = describe(&t, argv[optind], graph, &b);
     if (code == TOOL_OK && b.size && io_buffer_write(&b, "-", &err) != CLSTM_OK) code = tool_failed(&t, &err);
     io_buffer_free(&b);
     tool_free(&t);

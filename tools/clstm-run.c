@@ -38,7 +38,7 @@ static const char help[] =
     "      --plot FILE.svg       draw the outputs, and what was expected, over time\n"
     "      --after NAME[=N]      in the picture, draw the last N steps of input NAME before the outputs, which continue it\n"
     "      --trace FILE.npz      gates and states of every recurrent layer; --plot then draws these\n"
-    "      --profile             print where the time goes, by operator and by node\n"
+    "      --profile             print where the time goes, by operator and by node, and what became of the graph\n"
     "      --json                print the answer as JSON\n"
     "\n";
 

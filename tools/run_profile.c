@@ -1,6 +1,7 @@
 /* run_profile: where the time of a run goes, by node and by operator. */
 #include "run_profile.h"
 
+#include "graph_text.h"
 #include "tool.h"
 
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static void add_type(run_profile *p, const run_profile_step *step) {
 clstm_status run_profile_take(clstm_session *s, run_profile *p, clstm_error *err) {
     clstm_step step;
     size_t n = 0;
-    *p = (run_profile){0};
+    *p = (run_profile){.session = s};
     clstm_status status = repeat(s, &p->runs, err);
     if (status != CLSTM_OK) return status;
     while (clstm_session_step(s, n, &step)) n++;
@@ -69,6 +70,7 @@ static double share(const run_profile *p, double us) { return p->total_us > 0 ? 
 
 void run_profile_show(const run_profile *p, FILE *out) {
     char name[200];
+    io_buffer graph = {0};
     size_t shown = 0;
     fprintf(out, "profile: %.3f us in the steps of a run, mean of %d\n", p->total_us, p->runs);
     fprintf(out, "  %12s %7s %6s  by operator\n", "us", "%", "steps");
@@ -80,6 +82,9 @@ void run_profile_show(const run_profile *p, FILE *out) {
         shown++;
     }
     if (shown == SHOWN) fprintf(out, "  ... the %d slowest of %zu\n", SHOWN, p->n_steps);
+    graph_text(p->session, "graph: ", "       ", &graph);
+    fwrite(graph.data, 1, graph.size, out);
+    io_buffer_free(&graph);
 }
 
 void run_profile_json(const run_profile *p, io_buffer *out) {
@@ -92,5 +97,7 @@ void run_profile_json(const run_profile *p, io_buffer *out) {
         io_putf(out, ", \"operator\": \"%s\", \"us\": %.4f, \"gflops\": %.3f}", p->steps[i].type, p->steps[i].us, p->steps[i].gflops);
         first = false;
     }
-    io_puts(out, "]}");
+    io_puts(out, "],\n    \"graph\": ");
+    graph_json(NULL, p->session, out);
+    io_puts(out, "}");
 }

@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 typedef struct run_profile_step { const char *node, *type; bool view; double us, gflops; size_t count; } run_profile_step;
-typedef struct run_profile { run_profile_step *steps, *types; size_t n_steps, n_types; double total_us; int runs; } run_profile;
+/* `session`: the one that was timed, which must stay while the profile is shown. */
+typedef struct run_profile { const clstm_session *session; run_profile_step *steps, *types; size_t n_steps, n_types; double total_us; int runs; } run_profile;
 
 /* Repeats the run that the session has just made, for some tenths of a second, with its steps timed. */
 clstm_status run_profile_take(clstm_session *session, run_profile *profile, clstm_error *err);

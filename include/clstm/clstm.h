@@ -245,6 +245,28 @@ typedef struct clstm_layer {
 } clstm_layer;
 CLSTM_API bool clstm_model_layer(const clstm_model *model, size_t index, clstm_layer *layer);
 
+/* What became of the graph in the plan that the session last prepared or ran. Nodes of bodies count, and those of functions at each
+ * call: before = after + folded + unused + simplified + fused + recovered. */
+typedef struct clstm_graph {
+    size_t before, after;
+    size_t folded;                          /* known before the run: constants, arithmetic of shapes, branches never taken */
+    size_t unused;                          /* no output needs them */
+    size_t simplified;                      /* they changed nothing, or were joined with another */
+    size_t fused;                           /* done by the node whose result they took */
+    size_t recovered, recovered_layers;     /* part of a recurrent cell that the file spells out; the recurrent nodes made of them */
+    size_t calls;                           /* steps of a run: an operator is called */
+    size_t views;                           /* steps that cost nothing */
+    size_t dynamic;                         /* calls whose shapes only the run knows: they allocate */
+    size_t arena_bytes;                     /* as clstm_session_memory */
+} clstm_graph;
+/* False without a plan. */
+CLSTM_API bool clstm_session_graph(const clstm_session *session, clstm_graph *graph);
+
+/* The plans that a session keeps, one for each set of input shapes: at most options.plan_cache, then the one not used for longest
+ * gives way. A shape that comes back afterwards is planned anew: many evictions are a reason for a larger cache. */
+typedef struct clstm_plan_cache { size_t kept, most; uint64_t built, evicted; } clstm_plan_cache;
+CLSTM_API void clstm_session_plans(const clstm_session *session, clstm_plan_cache *cache);
+
 /* One step of the plan that the session last prepared or ran. What it must cost is the sum over `cost` of times * the larger of
  * flops at the machine's peak and bytes at the bandwidth of so many bytes read again and again. */
 typedef struct clstm_step {

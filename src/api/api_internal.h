@@ -51,7 +51,7 @@ struct clstm_session {
     session_binding *bindings;              /* one for each output */
     session_plan *plans;
     size_t n_plans, max_plans;
-    uint64_t clock, evictions;
+    uint64_t clock, built, evicted;
     session_plan *current;                  /* NULL: the shapes changed */
     bool ran;
     session_pair *pairs;                    /* room for every input */

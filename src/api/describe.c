@@ -95,6 +95,21 @@ bool clstm_model_layer(const clstm_model *m, size_t index, clstm_layer *layer) {
     return true;
 }
 
+/* ---- the plan -------------------------------------------------------------------------------------------------------------- */
+
+bool clstm_session_graph(const clstm_session *s, clstm_graph *graph) {
+    plan_summary p;
+    if (!s->current) return false;
+    plan_summarise(s->current->plan, &p);
+    *graph = (clstm_graph){.before = p.before, .after = p.after, .folded = p.gone[IR_GONE_FOLDED], .unused = p.gone[IR_GONE_UNUSED],
+                           .simplified = p.gone[IR_GONE_SIMPLIFIED], .fused = p.gone[IR_GONE_FUSED], .recovered = p.gone[IR_GONE_RECOVERED],
+                           .recovered_layers = p.recovered_layers, .calls = p.calls, .views = p.views, .dynamic = p.dynamic,
+                           .arena_bytes = plan_arena_bytes(s->current->plan)};
+    return true;
+}
+
+void clstm_session_plans(const clstm_session *s, clstm_plan_cache *cache) { *cache = (clstm_plan_cache){s->n_plans, s->max_plans, s->built, s->evicted}; }
+
 /* ---- the plan's steps ------------------------------------------------------------------------------------------------------- */
 
 /* A recurrent step reads W once for the whole call, and R at every time step again; each direction has its own. With one time

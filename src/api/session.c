@@ -252,9 +252,10 @@ static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error
         for (size_t k = 1; k < s->n_plans; k++)
             if (s->plans[k].used < s->plans[at].used) at = k;
         drop_plan(&s->plans[at]);
-        s->evictions++;
+        s->evicted++;
     }
     s->plans[at] = made;
+    s->built++;
     *out = &s->plans[at];
     return CLSTM_OK;
 }

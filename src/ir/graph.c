@@ -160,6 +160,19 @@ void ir_count_uses(ir_graph *root) {
     each_graph(root, add_uses, NULL);
 }
 
+size_t ir_count_nodes(const ir_graph *g) {
+    size_t n = g->n_nodes;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int b = 0; b < g->nodes[i]->n_bodies; b++) n += ir_count_nodes(g->nodes[i]->bodies[b]);
+    return n;
+}
+
+void ir_note_gone(ir_graph *root, ir_gone why, size_t *nodes) {
+    size_t now = ir_count_nodes(root);
+    root->gone[why] += *nodes - now;
+    *nodes = now;
+}
+
 void ir_graph_sweep(ir_graph *g) {
     size_t n = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
@@ -357,6 +370,8 @@ clstm_status ir_graph_clone(const ir_graph *root, ir_graph **out, clstm_error *e
     ir_graph *g;
     UTIL_TRY(ir_graph_new(NULL, root->name, &g, err));
     g->unnamed = root->unnamed;
+    g->imported = root->imported;
+    memcpy(g->gone, root->gone, sizeof g->gone);
     clstm_status s = clone_into(root, g, err);
     if (s != CLSTM_OK) { ir_graph_destroy(g); return s; }
     *out = g;

@@ -60,6 +60,9 @@ struct ir_node {
 /* The index of a recurrent node that stands for primitive operators of the file: no layer whose state the file leaves to a session. */
 enum { IR_RECOVERED = -2 };
 
+/* Why a node is there no more. */
+typedef enum ir_gone { IR_GONE_FOLDED, IR_GONE_UNUSED, IR_GONE_SIMPLIFIED, IR_GONE_FUSED, IR_GONE_RECOVERED, IR_GONE_KINDS } ir_gone;
+
 struct ir_graph {
     ir_graph *parent;                       /* NULL for the root */
     util_arena *arena;                      /* the root's */
@@ -71,6 +74,7 @@ struct ir_graph {
     ir_value **outputs; size_t n_out, cap_out;
     int opset;                              /* default domain's */
     size_t unnamed;                         /* counter for made-up names (root only) */
+    size_t imported, gone[IR_GONE_KINDS];   /* root only: nodes at first, and those since taken out; the rest is there */
 };
 
 clstm_status ir_graph_new(ir_graph *parent, const char *name, ir_graph **out, clstm_error *err);
@@ -92,6 +96,10 @@ ir_attr *ir_attr_add(ir_node *n, const char *name, ir_attr_kind kind);   /* NULL
 void ir_replace_uses(ir_graph *root, ir_value *from, ir_value *to);
 /* Counts the uses (node inputs in all graphs from root down, graph outputs) of every value into value->uses. */
 void ir_count_uses(ir_graph *root);
+/* Nodes of the graph and of the bodies below it. */
+size_t ir_count_nodes(const ir_graph *g);
+/* Files what is gone since `*nodes` were counted under `why`, and counts anew. */
+void ir_note_gone(ir_graph *root, ir_gone why, size_t *nodes);
 /* Takes nodes out whose `mark` is IR_DEAD; order is kept. */
 enum { IR_DEAD = -1000000 };
 void ir_graph_sweep(ir_graph *g);

@@ -139,6 +139,26 @@ void plan_carried_part(const plan *p, size_t k, const char **name, clstm_tensor 
     *initial = p->initial[k];
 }
 
+static size_t count_recovered(const ir_graph *g) {
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        n += g->nodes[i]->index == IR_RECOVERED;
+        for (int b = 0; b < g->nodes[i]->n_bodies; b++) n += count_recovered(g->nodes[i]->bodies[b]);
+    }
+    return n;
+}
+
+void plan_summarise(const plan *p, plan_summary *out) {
+    *out = (plan_summary){.before = p->graph->imported, .after = ir_count_nodes(p->graph), .recovered_layers = count_recovered(p->graph)};
+    memcpy(out->gone, p->graph->gone, sizeof out->gone);
+    for (size_t i = 0; i < p->root.n_steps; i++) {
+        const plan_step_s *s = &p->root.steps[i];
+        if (s->view) out->views++;
+        else out->calls++;
+        out->dynamic += s->dynamic;
+    }
+}
+
 size_t plan_step_count(const plan *p) { return p->root.n_steps; }
 size_t plan_arena_bytes(const plan *p) { return p->memory_bytes; }
 

@@ -54,6 +54,12 @@ typedef struct plan_step_info {
     double flops, bytes;            /* bytes: inputs and outputs, packed weights included */
     double seconds;                 /* summed over profiled runs */
 } plan_step_info;
+/* What became of the graph: nodes with those of bodies. */
+typedef struct plan_summary {
+    size_t before, after, gone[IR_GONE_KINDS], recovered_layers;
+    size_t calls, views, dynamic;
+} plan_summary;
+void plan_summarise(const plan *p, plan_summary *out);
 size_t plan_step_count(const plan *p);
 void plan_step(const plan *p, size_t i, plan_step_info *info);
 size_t plan_arena_bytes(const plan *p);

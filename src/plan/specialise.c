@@ -265,12 +265,17 @@ void plan_remove_dead(ir_graph *root) {
 clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err) {
     specialiser s = {root, env, loading, 0, false};
     bool changed = true;
+    size_t nodes = ir_count_nodes(root);
+    if (!root->imported) root->imported = nodes;
     /* Passes open the way for folds and the other way round; eight rounds are far beyond what real models need. */
     for (int round = 0; round < 8 && changed; round++) {
         UTIL_TRY(visit_graph(&s, root, err));
+        ir_note_gone(root, IR_GONE_FOLDED, &nodes);
         plan_remove_dead(root);
+        ir_note_gone(root, IR_GONE_UNUSED, &nodes);
         changed = false;
         UTIL_TRY(plan_passes(root, env, &changed, err));
+        nodes = ir_count_nodes(root);
     }
     return CLSTM_OK;
 }
