@@ -163,7 +163,7 @@ typedef struct clstm_model_info {
     int64_t ir_version;
     int64_t opset;                          /* of the default domain */
     const char *producer, *producer_version, *graph;
-    int64_t parameters;                     /* elements of all initialisers */
+    int64_t parameters;                     /* elements of all initialisers and Constant tensors */
     size_t nodes;                           /* as in the file, bodies included */
 } clstm_model_info;
 CLSTM_API void clstm_model_get_info(const clstm_model *model, clstm_model_info *info);

@@ -75,7 +75,9 @@ static clstm_status check_imports(importer *im, Onnx__OperatorSetIdProto *const 
         if (list[i]->version < 1 || list[i]->version > INT32_MAX)
             return util_fail(im->err, CLSTM_BAD_MODEL, "operator set \"%s\" is imported at version %lld", shown, (long long)list[i]->version);
         for (size_t k = 0; k < i; k++)
-            if (!strcmp(onnx_domain(list[k]->domain), domain)) return util_fail(im->err, CLSTM_BAD_MODEL, "operator set \"%s\" is imported twice", shown);
+            if (!strcmp(onnx_domain(list[k]->domain), domain) && list[k]->version != list[i]->version)
+                return util_fail(im->err, CLSTM_BAD_MODEL, "operator set \"%s\" is imported at versions %lld and %lld", shown, (long long)list[k]->version,
+                                 (long long)list[i]->version);
         if (!*domain && list == im->model->opset_import) im->out->opset = list[i]->version;
     }
     return CLSTM_OK;

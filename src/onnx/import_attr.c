@@ -116,7 +116,11 @@ static clstm_status read_attr(importer *im, const onnx_scope *sc, ir_node *n, co
     UTIL_TRY(find_type(im, ap, &type));
     if (type == A(SPARSE_TENSORS) || type == A(TYPE_PROTOS)) return read_value(im, sc, ap, type, n, NULL);
     ir_attr *a = ir_attr_add(n, name, kind_of(type));
-    return a ? read_value(im, sc, ap, type, n, a) : util_no_memory(im->err);
+    if (!a) return util_no_memory(im->err);
+    UTIL_TRY(read_value(im, sc, ap, type, n, a));
+    /* some exporters keep every weight in a Constant node */
+    if (a->kind == IR_ATTR_TENSOR && !*n->domain && !strcmp(n->op_type, "Constant")) im->out->parameters += clstm_tensor_count(&a->v.t->tensor);
+    return CLSTM_OK;
 }
 
 clstm_status onnx_read_attr(importer *im, const onnx_scope *sc, ir_node *n, const Onnx__AttributeProto *ap) {

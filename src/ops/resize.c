@@ -279,8 +279,8 @@ const op_desc ops_resize[] = {
     ROW("Upsample", 7, 8, "X:T", "mode:s=nearest scales:F!"),
     ROW("Upsample", 9, 9, "X:T scales:float", "mode:s=nearest"),
     ROW("Resize", 10, 10, "X:T scales:float", "mode:s=nearest"),
-    ROW("Resize", 11, 12, "X:T roi:R scales:float sizes?:int64", ATTRS),
-    ROW("Resize", 13, 17, "X:T roi?:R scales?:float sizes?:int64", ATTRS),
+    /* 11 demands roi and scales even where nothing reads them; exporters leave them out, as 13 allows */
+    ROW("Resize", 11, 17, "X:T roi?:R scales?:float sizes?:int64", ATTRS),
     ROW("Resize", 18, 0, "X:T roi?:R scales?:float sizes?:int64", ATTRS " antialias:i=0 axes:I keep_aspect_ratio_policy:s=stretch"),
     OP_ARRAY_END,
 };

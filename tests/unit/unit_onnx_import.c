@@ -121,6 +121,24 @@ START_TEST(empty_tensor) {
 }
 END_TEST
 
+/* Some exporters keep every weight in a Constant node. */
+START_TEST(constant_nodes_count_as_parameters) {
+    const float f[3] = {1, 2, 3};
+    pbuf g = pb_graph(), n = pb_node("Constant", "c", "", "w"), a = pb_attr("value", 4), t = pb_tensor("", CLSTM_FLOAT, "3");
+    pb_bytes(&t, 9, f, sizeof f);
+    pb_msg(&a, 5, t);
+    pb_msg(&n, F_NODE_ATTR, a);
+    pb_msg(&g, F_GRAPH_NODE, n);
+    pb_msg(&g, F_GRAPH_NODE, pb_node("Add", "add", "x,w", "y"));
+    pbuf b = pb_model(g);
+    onnx_model m;
+    must_import(&b, &m);
+    ck_assert_int_eq(m.parameters, 3);
+    pb_done(&m);
+    pb_free(&b);
+}
+END_TEST
+
 START_TEST(sparse_initialisers) {
     for (int flat = 0; flat < 2; flat++) {
         const float f[2] = {5, 7};
@@ -421,6 +439,7 @@ Suite *unit_suite(void) {
     unit_add_loop(s, "raw data", raw_data, 0, 15);
     unit_add(s, "raw bools", raw_bools_are_two_valued);
     unit_add(s, "empty tensor", empty_tensor);
+    unit_add(s, "constant nodes are parameters", constant_nodes_count_as_parameters);
     unit_add(s, "sparse initialisers", sparse_initialisers);
     unit_add(s, "graph forms", graph_forms);
     unit_add(s, "bodies capture", bodies_capture);

@@ -213,18 +213,21 @@ static const struct { const char *mode, *place; int64_t size; int n; float y[8];
     {"nearest", "asymmetric", 2, 2, {1, 3}},
     {"nearest", "half_pixel", 0, 0, {0}},
 };
+/* 11 is written without roi and scales as 13 is. */
 START_TEST(resize_sizes)
 {
     static const float x[4] = {1, 2, 3, 4};
-    ops_case *c = ops_case_new("Resize", "", 13, 4, 1);
-    ops_case_input(c, 0, CLSTM_FLOAT, 1, DIMS(4), x);
-    ops_case_input(c, 3, CLSTM_INT64, 1, DIMS(1), &sizes[_i].size);
-    ops_case_string(c, "mode", sizes[_i].mode);
-    ops_case_string(c, "coordinate_transformation_mode", sizes[_i].place);
-    run(c);
-    ck_assert_int_eq(c->out[0].tensor.dims[0], sizes[_i].n);
-    for (int i = 0; i < sizes[_i].n; i++) ck_assert_float_eq(((const float *)c->out[0].tensor.data)[i], sizes[_i].y[i]);
-    ops_case_free(c);
+    for (int opset = 11; opset <= 13; opset += 2) {
+        ops_case *c = ops_case_new("Resize", "", opset, 4, 1);
+        ops_case_input(c, 0, CLSTM_FLOAT, 1, DIMS(4), x);
+        ops_case_input(c, 3, CLSTM_INT64, 1, DIMS(1), &sizes[_i].size);
+        ops_case_string(c, "mode", sizes[_i].mode);
+        ops_case_string(c, "coordinate_transformation_mode", sizes[_i].place);
+        run(c);
+        ck_assert_int_eq(c->out[0].tensor.dims[0], sizes[_i].n);
+        for (int i = 0; i < sizes[_i].n; i++) ck_assert_float_eq(((const float *)c->out[0].tensor.data)[i], sizes[_i].y[i]);
+        ops_case_free(c);
+    }
 }
 END_TEST
 
