@@ -1,33 +1,73 @@
-/* plan/recover: what the parts of the pass share: recognising a cell (recover.c), writing its node (recover_emit.c), joining the
- * nodes of one sequence (recover_join.c). */
+/* plan/recover: what the parts of the pass share: sums and gates (recover_sum.c), recognising a cell (recover.c), writing its node
+ * (recover_emit.c), joining the nodes of one sequence (recover_join.c), lifting them out of a Loop or Scan (recover_lift.c). */
 #ifndef PLAN_RECOVER_H
 #define PLAN_RECOVER_H
 
 #include "plan/plan_internal.h"
+#include "plan/view.h"
 #include "rnn/spec.h"
 
-/* A [B,H] value as a sum: columns of x and h times constant matrices, and constants. */
-typedef struct recover_product { ir_value *of; ir_const *weight; bool transposed; int64_t row, column; } recover_product;
-typedef struct recover_bias { ir_const *from; int64_t column; } recover_bias;
-enum { RECOVER_PRODUCTS = 2, RECOVER_BIASES = 4, RECOVER_GATES = 4, RECOVER_INNER = 64 };
-typedef struct recover_sum { recover_product product[RECOVER_PRODUCTS]; int n_products; recover_bias bias[RECOVER_BIASES]; int n_biases; } recover_sum;
+/* Which element of a value is unit u of row b of a gate: at + b*row + u*unit. */
+typedef struct recover_access { int64_t at, row, unit; } recover_access;
+
+/* A [B,H] value as a sum: columns of x and h times constant matrices, constants, and a state times a constant vector. */
+typedef struct recover_product { ir_value *of; ir_const *weight; bool transposed; int64_t row, column, unit; } recover_product;
+typedef struct recover_vector { ir_const *from; int64_t at, unit; } recover_vector;     /* its element (at + u*unit) mod count */
+enum { RECOVER_PRODUCTS = 4, RECOVER_BIASES = 6, RECOVER_GATES = 4, RECOVER_INNER = 96 };
+typedef struct recover_sum {
+    recover_product product[RECOVER_PRODUCTS];
+    recover_vector bias[RECOVER_BIASES], peephole;
+    int n_products, n_biases;
+    ir_value *peephole_of;
+    bool negated;                       /* a GRU's z that was written as 1 - z */
+} recover_sum;
 
 typedef struct recover_cell {
     rnn_kind kind;
-    bool relu;                          /* RNN only */
-    ir_value *x, *h, *c, *new_h, *new_c;
+    ir_graph *graph;
+    ir_value *h, *c, *new_h, *new_c;    /* h, c: without what only gives them another shape */
+    ir_value *x[RECOVER_PRODUCTS];      /* side by side */
+    int n_x;
+    ir_value *reset_h;                  /* GRU: r * h, when it is reset before the product */
+    bool coupled;                       /* LSTM: f = 1 - i */
     int64_t batch, input, hidden;
     clstm_type type;
-    recover_sum gate[RECOVER_GATES];    /* in ONNX order; a GRU's hidden gate has its recurrent part in gate[3] */
+    rnn_activation f[3];                /* in the specification's order */
+    bool f_known[3];
+    recover_sum gate[RECOVER_GATES];    /* in ONNX order; a GRU's hidden gate that is reset after has its recurrent part in gate[3] */
     ir_node *inner[RECOVER_INNER];      /* the nodes that the new one takes the place of */
     int n_inner;
 } recover_cell;
 
-/* The weights of the cell written last and what they were made of: the next cell of a chain shares them. */
-typedef struct recover_weights { recover_cell of; ir_const *w, *r, *b; } recover_weights;
+/* The weights of a cell and what they were made of: the other cells of a chain share them. */
+typedef struct recover_weights { struct recover_weights *next; recover_cell of; ir_const *w, *r, *b, *p; } recover_weights;
 
 bool recover_is(const ir_node *n, const char *op);
+
+/* ---- recover_sum.c */
+
+/* Notes a node whose result only the cell may see. */
+bool recover_note(recover_cell *c, ir_node *n);
+/* A value of the cell's type with an element for each unit of each row. */
+bool recover_is_state(const recover_cell *c, const ir_value *v);
+/* The node `op` that made v, looking through (and noting) nodes that only give it another shape; NULL when there is none. */
+ir_node *recover_made_by(recover_cell *c, ir_value *v, const char *op);
+/* Takes v apart into s as the access has it; false when it is no such sum. */
+bool recover_take_apart(recover_cell *c, recover_sum *s, ir_value *v, recover_access a, int depth);
+/* A product of one value that is several side by side becomes a product of each; false when less than two are there in the end. */
+bool recover_expand(recover_cell *c, recover_sum *s);
+/* v is activation number `which` (f, g, h) of a sum. What a failed try noted is forgotten. */
+bool recover_gate(recover_cell *c, ir_value *v, int which, recover_sum *s);
+/* The activation number `which` that made v, and what it is of; NULL when it is none, or another than before. */
+ir_value *recover_activated(recover_cell *c, ir_value *v, int which, recover_access *a);
+recover_access recover_all(const recover_cell *c);
+
+/* ---- recover_emit.c, recover_weights.c */
+
+/* The cell's weights in the standard's layout: those of an equal cell in the list, or new ones put in front of it. */
+clstm_status recover_make_weights(const recover_cell *c, recover_weights **list, clstm_error *err);
+void recover_forget_weights(recover_weights *list);
 /* Writes the one-step node and sets *done; every inner node is dead afterwards. Without a row of that version nothing is changed. */
-clstm_status recover_emit(ir_graph *g, const recover_cell *cell, recover_weights *last, bool *done, clstm_error *err);
+clstm_status recover_emit(ir_graph *g, const recover_cell *cell, recover_weights **weights, bool *done, clstm_error *err);
 
 #endif

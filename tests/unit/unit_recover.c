@@ -2,42 +2,14 @@
  * not declared, so that nothing can be recovered before the session knows the shapes. */
 #include "unit_main.h"
 
-#include "model_text.h"
-#include "tensor/tensor.h"
+#include "cell_text.h"
 
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { B = 2, I = 3, H = 2 };
 
 /* ---- models ------------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct text { char s[16000]; size_t n; } text;
-
-static void say(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(text *t, const char *format, ...) {
-    va_list a;
-    va_start(a, format);
-    int n = vsnprintf(t->s + t->n, sizeof t->s - t->n, format, a);
-    va_end(a);
-    ck_assert(n >= 0 && (size_t)n < sizeof t->s - t->n);
-    t->n += (size_t)n;
-}
-
-/* A constant of made-up numbers, different for each name. */
-static void constant(text *t, char type, const char *name, const char *dims, int count) {
-    unsigned seed = 7;
-    for (const char *c = name; *c; c++) seed = seed * 31 + (unsigned char)*c;
-    say(t, "%s = %c[%s] ", name, type, dims);
-    for (int i = 0; i < count; i++) {
-        seed = seed * 1103515245u + 12345u;
-        say(t, "%s%.4f", i ? "," : "", ((double)(seed >> 16 & 1023) - 511.5) / 700);
-    }
-    say(t, ";");
-}
 
 /* How a model spells its sums of gates. */
 typedef struct spelling { const char *name; bool matmul, separate, slice, fused, no_bias; const char *order; char type; } spelling;
@@ -58,27 +30,27 @@ static const spelling spellings[] = {
 enum { SPELLINGS = sizeof spellings / sizeof *spellings };
 
 /* out = a * w (+ bias), w [rows, columns] as the spelling has it */
-static void product(text *t, const spelling *s, const char *a, const char *w, int rows, int columns, const char *out) {
+static void product(cell_text *t, const spelling *s, const char *a, const char *w, int rows, int columns, const char *out) {
     char dims[32], name[64];
     snprintf(dims, sizeof dims, "%d,%d", s->matmul ? rows : columns, s->matmul ? columns : rows);
-    constant(t, s->type, w, dims, rows * columns);
+    cell_constant(t, s->type, w, dims, rows * columns);
     snprintf(name, sizeof name, "%s_bias", w);
     snprintf(dims, sizeof dims, "%d", columns);
-    if (!s->no_bias) constant(t, s->type, name, dims, columns);
+    if (!s->no_bias) cell_constant(t, s->type, name, dims, columns);
     if (s->matmul) {
-        say(t, "MatMul %s,%s > %s%s;", a, w, out, s->no_bias ? "" : "_raw");
-        if (!s->no_bias) say(t, "Add %s_raw,%s > %s;", out, name, out);
+        cell_say(t, "MatMul %s,%s > %s%s;", a, w, out, s->no_bias ? "" : "_raw");
+        if (!s->no_bias) cell_say(t, "Add %s_raw,%s > %s;", out, name, out);
     } else {
-        say(t, "Gemm %s,%s%s%s > %s transB=1;", a, w, s->no_bias ? "" : ",", s->no_bias ? "" : name, out);
+        cell_say(t, "Gemm %s,%s%s%s > %s transB=1;", a, w, s->no_bias ? "" : ",", s->no_bias ? "" : name, out);
     }
 }
 
 /* The sums of all gates of step k, named k_g for each letter g of the order; weights are those of `set`. */
-static void sums(text *t, const spelling *s, const char *x, const char *h, const char *k, const char *set) {
+static void sums(cell_text *t, const spelling *s, const char *x, const char *h, const char *k, const char *set) {
     int gates = (int)strlen(s->order);
     char w[64], r[64], a[64], b[64], both[64];
     snprintf(both, sizeof both, "%s_both", k);
-    if (s->fused) say(t, "Concat %s,%s > %s axis=1;", x, h, both);
+    if (s->fused) cell_say(t, "Concat %s,%s > %s axis=1;", x, h, both);
     for (int g = 0; g < (s->separate ? gates : 1); g++) {
         int columns = s->separate ? H : gates * H;
         char tag[8] = {s->separate ? s->order[g] : 'a', 0};
@@ -95,81 +67,36 @@ static void sums(text *t, const spelling *s, const char *x, const char *h, const
         } else {
             product(t, s, h, r, H, columns, b);
             product(t, s, x, w, I, columns, a);
-            say(t, "Add %s,%s > %s;", b, a, both);
+            cell_say(t, "Add %s,%s > %s;", b, a, both);
         }
     }
     if (s->separate) return;
     if (!s->slice) {
-        say(t, "Split %s_all > ", k);
-        for (int g = 0; g < gates; g++) say(t, "%s%s_%c", g ? "," : "", k, s->order[g]);
-        say(t, " axis=1;");
+        cell_say(t, "Split %s_all > ", k);
+        for (int g = 0; g < gates; g++) cell_say(t, "%s%s_%c", g ? "," : "", k, s->order[g]);
+        cell_say(t, " axis=1;");
     }
     for (int g = 0; g < gates && s->slice; g++)
-        say(t, "%s_from%d = i[1] %d; %s_to%d = i[1] %d; %s_axis%d = i[1] 1; Slice %s_all,%s_from%d,%s_to%d,%s_axis%d > %s_%c;", k, g, g * H, k, g, (g + 1) * H, k, g, k, k, g, k,
+        cell_say(t, "%s_from%d = i[1] %d; %s_to%d = i[1] %d; %s_axis%d = i[1] 1; Slice %s_all,%s_from%d,%s_to%d,%s_axis%d > %s_%c;", k, g, g * H, k, g, (g + 1) * H, k, g, k, k, g, k,
             g, k, g, k, s->order[g]);
 }
 
-static void lstm_step(text *t, const spelling *s, const char *x, const char *h, const char *c, const char *k, const char *set) {
+static void lstm_step(cell_text *t, const spelling *s, const char *x, const char *h, const char *c, const char *k, const char *set) {
     sums(t, s, x, h, k, set);
-    say(t, "Sigmoid %s_i > %s_si; Sigmoid %s_f > %s_sf; Tanh %s_g > %s_tg; Sigmoid %s_o > %s_so;", k, k, k, k, k, k, k, k);
-    say(t, "Mul %s_sf,%s > %s_fc; Mul %s_si,%s_tg > %s_ig; Add %s_fc,%s_ig > %s_c; Tanh %s_c > %s_tc; Mul %s_so,%s_tc > %s_h;", k, c, k, k, k, k, k, k, k, k, k, k, k, k);
+    cell_say(t, "Sigmoid %s_i > %s_si; Sigmoid %s_f > %s_sf; Tanh %s_g > %s_tg; Sigmoid %s_o > %s_so;", k, k, k, k, k, k, k, k);
+    cell_say(t, "Mul %s_sf,%s > %s_fc; Mul %s_si,%s_tg > %s_ig; Add %s_fc,%s_ig > %s_c; Tanh %s_c > %s_tc; Mul %s_so,%s_tc > %s_h;", k, c, k, k, k, k, k, k, k, k, k, k, k, k);
 }
 
 /* ---- runs ----------------------------------------------------------------------------------------------------------------------------- */
 
-static void number(clstm_tensor *t, unsigned seed) {
-    for (int64_t i = 0, n = clstm_tensor_count(t); i < n; i++) {
-        seed = seed * 1103515245u + 12345u;
-        double v = ((double)(seed >> 16 & 1023) - 511.5) / 300;
-        if (t->type == CLSTM_DOUBLE) ((double *)t->data)[i] = v;
-        else ((float *)t->data)[i] = (float)v;
-    }
-}
-
-typedef struct outcome { double y[4][64]; size_t steps, work, layers; char type[8]; } outcome;    /* work: steps that are not views */
-
-static outcome play(const char *inputs, const char *outputs, const char *nodes, bool plain) {
-    static double room[4][64];
-    clstm_session_options o;
-    clstm_session_options_default(&o);
-    o.no_optimise = plain;
-    outcome r = {.steps = 0};
-    model_text t = model_text_load(model_text_graph(inputs, outputs, nodes, NULL), &o);
-    for (size_t i = 0; i < clstm_model_input_count(t.model); i++) {
-        clstm_tensor in = clstm_model_input(t.model, i)->tensor;
-        for (int d = 0; d < in.rank; d++)
-            if (in.dims[d] < 0) in.dims[d] = B;
-        in.data = room[i];
-        number(&in, (unsigned)i + 1);
-        ck_assert_msg(clstm_session_set_input(t.session, i, &in, &t.err) == CLSTM_OK, "%s", t.err.message);
-    }
-    ck_assert_msg(clstm_session_run(t.session, &t.err) == CLSTM_OK, "%s", t.err.message);
-    for (size_t i = 0; i < clstm_model_output_count(t.model); i++) {
-        const clstm_tensor *y = &clstm_session_output(t.session, i)->tensor;
-        ck_assert_int_le(clstm_tensor_count(y), 64);
-        for (int64_t k = 0; k < clstm_tensor_count(y); k++) r.y[i][k] = tensor_get_double(y, k);
-    }
-    clstm_step step;
-    while (clstm_session_step(t.session, r.steps, &step)) {
-        bool layer = !strcmp(step.type, "LSTM") || !strcmp(step.type, "GRU") || !strcmp(step.type, "RNN");
-        if (layer) snprintf(r.type, sizeof r.type, "%s", step.type);
-        r.layers += layer;
-        r.steps++;
-        r.work += !step.view;
-    }
-    model_text_done(&t);
-    return r;
-}
-
 /* The optimised model has so many recurrent nodes, of that type, and the numbers of the interpreter. */
 static void expect_layers(const char *what, const char *inputs, const char *outputs, const char *nodes, const char *type, size_t layers) {
-    outcome plain = play(inputs, outputs, nodes, true), fast = play(inputs, outputs, nodes, false);
+    cell_outcome plain = cell_play(inputs, outputs, nodes, NULL, B, true), fast = cell_play(inputs, outputs, nodes, NULL, B, false);
     ck_assert_msg(plain.layers == 0, "%s: the interpreter has %zu layers", what, plain.layers);
     ck_assert_msg(fast.layers == layers, "%s: %zu layers, expected %zu", what, fast.layers, layers);
     ck_assert_str_eq(fast.type, type ? type : "");
     if (layers) ck_assert_msg(fast.work < plain.work, "%s: %zu steps of %zu", what, fast.work, plain.work);
-    for (int i = 0; i < 4; i++)
-        for (int k = 0; k < 64; k++) ck_assert_msg(fabs(plain.y[i][k] - fast.y[i][k]) <= 1e-6, "%s: output %d [%d]: %.9g and %.9g", what, i, k, plain.y[i][k], fast.y[i][k]);
+    cell_same(what, &plain, &fast, 1e-6);
 }
 
 static void expect(const char *what, const char *inputs, const char *outputs, const char *nodes, const char *type) {
@@ -182,7 +109,7 @@ static void expect(const char *what, const char *inputs, const char *outputs, co
 START_TEST(lstm_spellings)
 {
     const spelling *s = &spellings[_i];
-    text t = {.n = 0};
+    cell_text t = {.n = 0};
     lstm_step(&t, s, "x", "h", "c", "k", "");
     expect(s->name, s->type == 'f' ? PORTS_F : PORTS_D, s->type == 'f' ? "k_h:f k_c:f" : "k_h:d k_c:d", t.s, "LSTM");
 }
@@ -192,7 +119,7 @@ END_TEST
 
 /* A torch cell with one piece of text changed. */
 static const struct { const char *name, *from, *to, *extra, *outputs; } misses[] = {
-    {"Relu for the cell's Tanh", "Tanh k_g", "Relu k_g", "", ""},
+    {"Sin for the candidate's Tanh", "Tanh k_g", "Sin k_g", "", ""},
     {"HardSigmoid for a gate", "Sigmoid k_f", "HardSigmoid k_f", "", ""},
     {"no Tanh before the output", "Tanh k_c > k_tc", "Identity k_c > k_tc", "", ""},
     {"a gate seen outside", "", "", "Neg k_so > z;", " z:f"},
@@ -202,21 +129,13 @@ static const struct { const char *name, *from, *to, *extra, *outputs; } misses[]
     {"the state goes through its gate twice", "Mul k_so,k_tc", "Mul k_so,k_so", "", ""},
 };
 
-static void change(text *t, const char *from, const char *to) {
-    text made = {.n = 0};
-    char *at = strstr(t->s, from);
-    ck_assert_msg(at != NULL, "%s", from);
-    say(&made, "%.*s%s%s", (int)(at - t->s), t->s, to, at + strlen(from));
-    *t = made;
-}
-
 START_TEST(near_misses)
 {
-    text t = {.n = 0};
+    cell_text t = {.n = 0};
     char outputs[64];
     lstm_step(&t, &spellings[0], "x", "h", "c", "k", "");
-    if (misses[_i].from[0]) change(&t, misses[_i].from, misses[_i].to);
-    say(&t, "%s", misses[_i].extra);
+    if (misses[_i].from[0]) cell_change(&t, misses[_i].from, misses[_i].to);
+    cell_say(&t, "%s", misses[_i].extra);
     snprintf(outputs, sizeof outputs, "k_h:f k_c:f%s", misses[_i].outputs);
     expect(misses[_i].name, PORTS_F, outputs, t.s, NULL);
 }
@@ -225,9 +144,9 @@ END_TEST
 /* Weights that a run gives. */
 START_TEST(weights_given)
 {
-    text t = {.n = 0};
+    cell_text t = {.n = 0};
     lstm_step(&t, &spellings[0], "x", "h", "c", "k", "");
-    change(&t, "Gemm x,wak,wak_bias", "Gemm x,given,wak_bias");
+    cell_change(&t, "Gemm x,wak,wak_bias", "Gemm x,given,wak_bias");
     expect("weights given", PORTS_F " given:f[8,3]", "k_h:f k_c:f", t.s, NULL);
 }
 END_TEST
@@ -235,7 +154,7 @@ END_TEST
 /* A c of one row that is broadcast is no state. */
 START_TEST(broadcast_state)
 {
-    text t = {.n = 0};
+    cell_text t = {.n = 0};
     lstm_step(&t, &spellings[0], "x", "h", "c", "k", "");
     expect("broadcast c", "x:f[?,3] h:f[?,2] c:f[1,2]", "k_h:f k_c:f", t.s, NULL);
 }
@@ -257,13 +176,13 @@ START_TEST(gru_spellings)
 {
     static const char *const splits[] = {"xr,xz,xn", "xz,xr,xn", "xn,xz,xr"}, *const others[] = {"hr,hz,hn", "hz,hr,hn", "hn,hz,hr"};
     int order = _i % 3, ending = _i / 3;
-    text t = {.n = 0};
-    constant(&t, 'f', "w", "6,3", 18);
-    constant(&t, 'f', "rw", "6,2", 12);
-    constant(&t, 'f', "wb", "6", 6);
-    constant(&t, 'f', "rb", "6", 6);
-    say(&t, "Gemm x,w,wb > gx transB=1; Gemm h,rw,rb > gh transB=1; Split gx > %s axis=1; Split gh > %s axis=1;", splits[order], others[order]);
-    say(&t, "Add xr,hr > ar; Sigmoid ar > r; Add hz,xz > az; Sigmoid az > z; %s", endings[ending].nodes);
+    cell_text t = {.n = 0};
+    cell_constant(&t, 'f', "w", "6,3", 18);
+    cell_constant(&t, 'f', "rw", "6,2", 12);
+    cell_constant(&t, 'f', "wb", "6", 6);
+    cell_constant(&t, 'f', "rb", "6", 6);
+    cell_say(&t, "Gemm x,w,wb > gx transB=1; Gemm h,rw,rb > gh transB=1; Split gx > %s axis=1; Split gh > %s axis=1;", splits[order], others[order]);
+    cell_say(&t, "Add xr,hr > ar; Sigmoid ar > r; Add hz,xz > az; Sigmoid az > z; %s", endings[ending].nodes);
     expect(endings[ending].name, "x:f[?,3] h:f[?,2]", "y:f", t.s, endings[ending].layers ? "GRU" : NULL);
 }
 END_TEST
@@ -272,9 +191,9 @@ START_TEST(rnn_spellings)
 {
     static const char *const last[] = {"Tanh", "Relu", "Sigmoid"};
     spelling s = {.order = "a", .type = 'f', .separate = true, .matmul = _i > 2};
-    text t = {.n = 0};
+    cell_text t = {.n = 0};
     sums(&t, &s, "x", "h", "k", "");
-    say(&t, "%s k_a > y", last[_i % 3]);
+    cell_say(&t, "%s k_a > y", last[_i % 3]);
     expect(last[_i % 3], "x:f[?,3] h:f[?,2]", "y:f", t.s, _i % 3 < 2 ? "RNN" : NULL);
 }
 END_TEST
@@ -297,28 +216,28 @@ static const struct { const char *name, *ports, *cuts; size_t layers; bool diffe
 enum { CHAINS = sizeof chains / sizeof *chains };
 
 /* Steps after the first read the first one's weights: theirs are spelled with its names. */
-static void share_weights(text *t, const char *step, const char *names) {
+static void share_weights(cell_text *t, const char *step, const char *names) {
     static const char *const weights[] = {"wa", "ra"};
     for (int w = 0; w < 2; w++)
         for (int bias = 0; bias < 2; bias++) {
             char from[32], to[32];
             snprintf(from, sizeof from, ",%s%s%s%s", weights[w], step, bias ? "_bias" : "", bias ? " " : ",");
             snprintf(to, sizeof to, ",%s%s%s%s", weights[w], names, bias ? "_bias" : "", bias ? " " : ",");
-            change(t, from, to);
+            cell_change(t, from, to);
         }
 }
 
 START_TEST(lstm_chains)
 {
-    text t = {.n = 0};
+    cell_text t = {.n = 0};
     char ports[96], outputs[96];
-    say(&t, "n0 = i[] 0; n1 = i[] 1; n2 = i[] 2; %s", chains[_i].cuts);
+    cell_say(&t, "n0 = i[] 0; n1 = i[] 1; n2 = i[] 2; %s", chains[_i].cuts);
     lstm_step(&t, &spellings[0], "x0", "h", "c", "p", "");
     lstm_step(&t, &spellings[0], "x1", "p_h", "p_c", "q", "");
     lstm_step(&t, &spellings[0], "x2", "q_h", "q_c", "r", "");
     share_weights(&t, "q", "p");
     if (!chains[_i].different) share_weights(&t, "r", "p");
-    say(&t, "Concat p_h,q_h,r_h > all axis=1; Neg p_c > nc; Neg q_c > nd;");
+    cell_say(&t, "Concat p_h,q_h,r_h > all axis=1; Neg p_c > nc; Neg q_c > nd;");
     snprintf(ports, sizeof ports, "%s h:f[?,2] c:f[?,2]", chains[_i].ports);
     snprintf(outputs, sizeof outputs, "all:f r_h:f r_c:f%s", chains[_i].see_c ? " nd:f" : "");
     expect_layers(chains[_i].name, ports, outputs, t.s, "LSTM", chains[_i].layers);
