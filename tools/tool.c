@@ -209,7 +209,7 @@ static void handle_signals(void (*handler)(int)) {
 static void on_warning(void *user, const char *message) { tool_warn(user, "%s", message); }
 
 clstm_status tool_load(const tool *t, const char *path, clstm_model **model, clstm_error *err) {
-    clstm_model_options options = {&t->limits, on_warning, (void *)t};
+    clstm_model_options options = {.limits = &t->limits, .warning = on_warning, .user = (void *)t};
     return clstm_model_load(path, &options, model, err);
 }
 

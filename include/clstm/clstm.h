@@ -126,6 +126,7 @@ typedef struct clstm_model_options {
     /* Called with each warning (one line) while loading; may be NULL. */
     void (*warning)(void *user, const char *message);
     void *user;
+    bool no_optimise;                       /* the graph stays as it is in the file; with the session's: a plain interpreter */
 } clstm_model_options;
 
 /* Loads an ONNX model. The file is mapped during the call only: it may be replaced afterwards, but not truncated meanwhile.

@@ -49,7 +49,7 @@ static void tell_doubts(const ir_graph *g, const onnx_source *src, const char *p
     }
 }
 
-static clstm_status build(clstm_model *m, const onnx_source *src, clstm_error *err) {
+static clstm_status build(clstm_model *m, const onnx_source *src, bool optimise, clstm_error *err) {
     UTIL_TRY(onnx_import(src, lookup, NULL, &m->onnx, err));
     if (src->warning) tell_doubts(m->onnx.graph, src, m->onnx.producer);
     ir_graph *g = m->onnx.graph;
@@ -62,7 +62,7 @@ static clstm_status build(clstm_model *m, const onnx_source *src, clstm_error *e
      * when a session fixes them, so nothing is assumed here. */
     for (size_t i = 0; i < g->n_in; i++) g->inputs[i]->type.data = NULL;
     op_env env = {.limits = &m->limits};
-    UTIL_TRY(plan_optimise(g, &env, true, err));
+    if (optimise) UTIL_TRY(plan_optimise(g, &env, true, err));
     return plan_settle_constants(g, err);
 }
 
@@ -77,7 +77,7 @@ static clstm_status load(const onnx_source *src, const clstm_model_options *opti
     source.warning = options ? options->warning : NULL;
     source.warning_user = options ? options->user : NULL;
     util_fpmode mode = util_fpmode_enter();
-    clstm_status s = build(m, &source, err);
+    clstm_status s = build(m, &source, !options || !options->no_optimise, err);
     util_fpmode_leave(mode);
     if (m->onnx.graph) onnx_import_done(&m->onnx);
     if (s != CLSTM_OK) { clstm_model_destroy(m); return s; }

@@ -97,11 +97,11 @@ static clstm_status check_input(const clstm_session *s, size_t i, const clstm_te
     const clstm_port *p = &s->model->inputs[i];
     char name[128], got[200], want[200];
     util_escape(name, sizeof name, p->name);
-    if (t->type == CLSTM_TYPE_NONE || t->rank < 0 || t->rank > CLSTM_MAX_RANK || clstm_tensor_count(t) < 0)
+    if (t->type == CLSTM_TYPE_NONE || t->rank < 0 || t->rank > CLSTM_MAX_RANK || clstm_tensor_count(t) < 0 || tensor_extent(t) < 0)
         return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\": not a tensor with a known type and shape", name);
     if (p->tensor.type != CLSTM_TYPE_NONE && t->type != p->tensor.type)
         return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\": type %s, expected %s", name, clstm_type_name(t->type), clstm_type_name(p->tensor.type));
-    if (clstm_tensor_count(t) > s->limits.value[CLSTM_LIMIT_ELEMENTS])
+    if (tensor_extent(t) > s->limits.value[CLSTM_LIMIT_ELEMENTS])
         return util_fail(err, CLSTM_LIMIT, "input \"%s\": more than %lld elements (limit elements)", name, (long long)s->limits.value[CLSTM_LIMIT_ELEMENTS]);
     bool fits = p->tensor.rank < 0 || p->tensor.rank == t->rank;
     clstm_tensor expected = p->tensor;

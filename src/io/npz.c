@@ -156,6 +156,7 @@ clstm_status io_npz_format(const io_list *list, io_buffer *out, clstm_error *err
         status = zip_problem(zip_get_error(zip), err);
         zip_discard(zip);
     } else if (list->count) status = copy_source(source, out, err);
+    else io_put(out, "PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22);      /* libzip writes nothing at all for an empty archive */
     zip_source_free(source);
     zip_error_fini(&error);
     return status;

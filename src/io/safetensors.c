@@ -84,6 +84,7 @@ static clstm_status read_header(reader *r, json_object *header, clstm_error *err
     if (!json_object_is_type(header, json_type_object)) return bad("the header is no object");
     json_object_object_foreach(header, name, entry) {
         if (!strcmp(name, "__metadata__")) continue;
+        if (!util_is_text(name, strlen(name))) return bad("the name \"%s\" is not UTF-8", util_escape(text, sizeof text, name));
         clstm_status s = read_tensor(r, name, entry, err);
         if (s != CLSTM_OK) return util_context(err, s, "tensor \"%s\"", util_escape(text, sizeof text, name));
     }

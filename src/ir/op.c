@@ -270,10 +270,10 @@ void *op_prepared_alloc(op_ctx *ctx, size_t bytes) {
 static clstm_status check_size(op_ctx *ctx, const clstm_tensor *t) {
     char shape[200];
     size_t bytes;
-    int64_t n = clstm_tensor_count(t), most = ctx->env ? ctx->env->limits->value[CLSTM_LIMIT_ELEMENTS] : 0;
+    int64_t n = tensor_extent(t), most = ctx->env ? ctx->env->limits->value[CLSTM_LIMIT_ELEMENTS] : 0;
     if (!tensor_bytes(t, &bytes) || n < 0)
         return op_unsupported(ctx, "an output of shape %s and type %s is too large", tensor_shape_text(shape, sizeof shape, t), clstm_type_name(t->type));
-    if (most && n > most)
+    if (n > most)
         return util_fail(ctx->err, CLSTM_LIMIT, "an output of shape %s has more than %lld elements (limit elements)",
                          tensor_shape_text(shape, sizeof shape, t), (long long)most);
     return CLSTM_OK;

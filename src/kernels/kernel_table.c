@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include <stdatomic.h>
+
 #include "kernels/levels.h"
 
 enum { LEVELS = UTIL_CPU_AVX512 + 1 };
@@ -10,6 +12,7 @@ enum { LEVELS = UTIL_CPU_AVX512 + 1 };
 static kernel_table tables[LEVELS];
 static int present[LEVELS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_int cap = UTIL_CPU_AVX512;
 
 static void fill_all(void)
 {
@@ -45,7 +48,13 @@ const kernel_table *kernel_table_for(util_cpu_level level)
 const kernel_table *kernel_table_get(void)
 {
     const kernel_table *t = NULL;
-    for (int level = (int)util_cpu_get(); !t; level--)
+    int best = (int)util_cpu_get(), most = atomic_load_explicit(&cap, memory_order_relaxed);
+    for (int level = best < most ? best : most; !t; level--)
         t = kernel_table_for((util_cpu_level)level);
     return t;
+}
+
+void kernel_table_cap(util_cpu_level level)
+{
+    atomic_store_explicit(&cap, (int)level, memory_order_relaxed);
 }

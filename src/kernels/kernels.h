@@ -200,6 +200,8 @@ typedef struct kernel_table {
 
 /* The best table of this machine (capped by CLSTM_CPU); chosen once, thread-safe. */
 const kernel_table *kernel_table_get(void);
+/* For tests: kernel_table_get gives no higher level from now on. Not while a model lives: its weights are packed for one level. */
+void kernel_table_cap(util_cpu_level level);
 /* The table of one level, or NULL when it is not compiled in or the machine lacks it: for tests. */
 const kernel_table *kernel_table_for(util_cpu_level level);
 

@@ -27,7 +27,8 @@ clstm_status onnx_read_dims(importer *im, const int64_t *dims, size_t rank, clst
         if (dims[i] < 0) return util_fail(im->err, CLSTM_BAD_MODEL, "dimension %zu is negative (%lld)", i, (long long)dims[i]);
     tensor_set(t, type, (int)rank, dims);
     *count = clstm_tensor_count(t);
-    if (*count > im->limit[CLSTM_LIMIT_ELEMENTS] || !tensor_bytes(t, &bytes)) {
+    int64_t extent = tensor_extent(t);
+    if (extent < 0 || extent > im->limit[CLSTM_LIMIT_ELEMENTS] || !tensor_bytes(t, &bytes)) {
         char shape[200];
         return util_fail(im->err, CLSTM_LIMIT, "shape %s has too many elements (limit elements, %lld)", tensor_shape_text(shape, sizeof shape, t),
                          (long long)im->limit[CLSTM_LIMIT_ELEMENTS]);

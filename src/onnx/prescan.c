@@ -123,21 +123,6 @@ static void leave(walk *w) {
 
 /* ---- fields ------------------------------------------------------------------------------------------------------------------ */
 
-/* NUL-free UTF-8: overlong forms, surrogates and values past U+10FFFF are refused. */
-static bool is_text(const uint8_t *s, size_t n) {
-    for (size_t i = 0; i < n;) {
-        uint8_t c = s[i];
-        size_t k = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-        if (!c || (c >= 0x80 && c < 0xC2) || c > 0xF4 || k > n - i) return false;
-        for (size_t j = 1; j < k; j++)
-            if ((s[i + j] & 0xC0) != 0x80) return false;
-        if ((c == 0xE0 && s[i + 1] < 0xA0) || (c == 0xED && s[i + 1] > 0x9F) || (c == 0xF0 && s[i + 1] < 0x90) ||
-            (c == 0xF4 && s[i + 1] > 0x8F)) return false;
-        i += k;
-    }
-    return true;
-}
-
 /* Remembers elements at [start, start+size) of the file; runs of unpacked elements that touch become one span. */
 static clstm_status add_span(walk *w, uint32_t number, size_t start, size_t size, bool unpacked) {
     onnx_scan *o = w->out;
@@ -166,7 +151,7 @@ static clstm_status plain_field(walk *w, const wire_field *f, uint32_t number, u
         if ((int64_t)size > w->limits->value[CLSTM_LIMIT_STRING_BYTES])
             return util_fail(w->err, CLSTM_LIMIT, "%s of %s is longer than %lld bytes (limit string-bytes)", f->name, type_of(w)->name,
                              (long long)w->limits->value[CLSTM_LIMIT_STRING_BYTES]);
-        if (f->kind == WIRE_STRING && !is_text(w->bytes + body, size))
+        if (f->kind == WIRE_STRING && !util_is_text(w->bytes + body, size))
             return util_fail(w->err, CLSTM_BAD_MODEL, "%s of %s at byte %zu holds a NUL or is not valid UTF-8", f->name, type_of(w)->name, body);
     }
     if (list && ((f->kind == WIRE_FIXED32 && size % 4) || (f->kind == WIRE_FIXED64 && size % 8))) return cut_short(w);

@@ -87,8 +87,8 @@ static clstm_status run(op_ctx *c) {
     const clstm_tensor *x = op_in(c, 0);
     void *y = op_out(c, 0)->data;
     const void *scale = op_in(c, 1)->data, *bias = op_has_in(c, 2) ? op_in(c, 2)->data : NULL;
-    float *wx = c->scratch, *ws = wx + l->n, *wb = ws + l->n;
     bool half = x->type == CLSTM_FLOAT16 || x->type == CLSTM_BFLOAT16;
+    float *wx = c->scratch, *ws = half ? wx + l->n : NULL, *wb = half ? ws + l->n : NULL;
     if (half && l->n) {
         widen(scale, ws, l->scale_n, x->type);
         if (bias) widen(bias, wb, l->bias_n, x->type);

@@ -38,9 +38,10 @@ static double kernel(const resample_rule *r, double x) {
 
 static double stretch(const resample_rule *r, double scale) { return r->antialias && scale < 1 ? scale : 1; }
 
-/* First tap, counted from floor(x). */
+/* First tap, counted from floor(x). A scale near zero has more taps than the caller allows, and than an integer counts. */
 static int64_t first_tap(const resample_rule *r, double scale) {
-    return (int64_t)floor(-(r->mode == RESAMPLE_CUBIC ? 2.0 : 1.0) / stretch(r, scale)) + 1;
+    double reach = (r->mode == RESAMPLE_CUBIC ? 2.0 : 1.0) / stretch(r, scale);
+    return reach < 1e12 ? (int64_t)floor(-reach) + 1 : -(int64_t)1e12;
 }
 
 int64_t resample_taps(const resample_rule *r, double scale) { return r->mode == RESAMPLE_NEAREST ? 1 : 2 - 2 * first_tap(r, scale); }

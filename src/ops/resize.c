@@ -133,7 +133,7 @@ static clstm_status read_resize(op_ctx *c, resize *r) {
         resample_axis *a = &r->axes[d];
         bool shifted = r->rule.place == RESAMPLE_TF_HALF_PIXEL_FOR_NN || (r->crop && (a->start != 0 || a->end != 1));
         r->changes[d] = a->in != a->out || a->scale != 1 || shifted;
-        a->taps = resample_taps(&r->rule, a->scale);
+        a->taps = a->out ? resample_taps(&r->rule, a->scale) : 0;
         if (a->taps > 4096 && a->taps > 4 * a->in) return op_unsupported(c, "a scale of %g with antialias", a->scale);
     }
     return CLSTM_OK;

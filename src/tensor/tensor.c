@@ -48,6 +48,14 @@ int64_t tensor_span(const clstm_tensor *t, int from, int to) {
     return n;
 }
 
+int64_t tensor_extent(const clstm_tensor *t) {
+    int64_t n = 1;
+    if (t->rank < 0) return -1;
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] && !util_mul(n, t->dims[i], &n)) return -1;
+    return n;
+}
+
 bool tensor_same_shape(const clstm_tensor *a, const clstm_tensor *b) {
     if (a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++)

@@ -8,6 +8,9 @@
 bool tensor_bytes(const clstm_tensor *t, size_t *bytes);
 /* Product of dims[from..to); dims must be known and were checked when the tensor was made. */
 int64_t tensor_span(const clstm_tensor *t, int from, int to);
+/* Product of the dimensions with those of no element left out: what no product of some of them exceeds. -1 when a dimension is
+ * unknown or the product overflows. Limits are held against this, or [0,2^62,2^62] would pass as empty. */
+int64_t tensor_extent(const clstm_tensor *t);
 bool tensor_same_shape(const clstm_tensor *a, const clstm_tensor *b);
 /* True when rank and every dimension are known. */
 bool tensor_shape_known(const clstm_tensor *t);

@@ -15,11 +15,12 @@ const char *clstm_status_name(clstm_status status) {
     return (unsigned)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 when it is none (overlong forms, surrogates and values past U+10FFFF included). */
-static size_t utf8_length(const unsigned char *s) {
+/* Length of the valid UTF-8 sequence at s, of which `left` bytes may be looked at; 0 when it is none (overlong forms, surrogates and
+ * values past U+10FFFF included). */
+static size_t utf8_length(const unsigned char *s, size_t left) {
     if (s[0] < 0x80) return 1;
     size_t n = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
-    if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
+    if (s[0] < 0xC2 || s[0] > 0xF4 || n > left) return 0;
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xC0) != 0x80) return 0;
     if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F)) return 0;
@@ -27,12 +28,19 @@ static size_t utf8_length(const unsigned char *s) {
     return n;
 }
 
+bool util_is_text(const void *bytes, size_t size) {
+    const unsigned char *s = bytes;
+    for (size_t i = 0, n; i < size; i += n)
+        if (!s[i] || !(n = utf8_length(s + i, size - i))) return false;
+    return true;
+}
+
 const char *util_escape(char *out, size_t size, const char *text) {
     const unsigned char *s = (const unsigned char *)(text ? text : "");
     size_t used = 0;
     if (!size) return out;
     while (*s) {
-        size_t n = utf8_length(s);
+        size_t n = utf8_length(s, 4);
         /* C1 controls (U+0080..U+009F) drive terminals as well. */
         bool control = *s < 0x20 || *s == 0x7F || *s == '"' || *s == '\\' || (*s == 0xC2 && n == 2 && s[1] < 0xA0);
         size_t need = n && !control ? n : 4;
@@ -51,7 +59,7 @@ const char *util_escape(char *out, size_t size, const char *text) {
 /* Messages are one line whatever went into them. */
 static void one_line(char *text) {
     for (unsigned char *s = (unsigned char *)text; *s;) {
-        size_t n = utf8_length(s);
+        size_t n = utf8_length(s, 4);
         if (*s < 0x20 || *s == 0x7F || !n) { *s++ = '?'; continue; }
         s += n;
     }

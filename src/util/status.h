@@ -17,6 +17,9 @@ clstm_status util_no_memory(clstm_error *err);
  * cut with "...". Returns out. For names from a model inside messages. */
 const char *util_escape(char *out, size_t size, const char *text);
 
+/* UTF-8 without NUL: overlong forms, surrogates and values past U+10FFFF are refused. */
+bool util_is_text(const void *bytes, size_t size);
+
 /* Runs `call`; on failure leaves the function with its status. */
 #define UTIL_TRY(call) do { clstm_status try_status_ = (call); if (try_status_ != CLSTM_OK) return try_status_; } while (0)
 

@@ -33,11 +33,13 @@ if_built JSON_C safetensors tests/fuzz/seeds/safetensors
 replay csv tests/fuzz/seeds/csv
 if_built SNDFILE wav tests/fuzz/seeds/wav
 replay tensor_pb --wire tests/fuzz/seeds/tensor_pb
+replay state tests/fuzz/seeds/state
 # models: the small ones, so that mutations reach deep
 # shellcheck disable=SC2046
 set -- $(find models tests/conformance -name model.onnx | LC_ALL=C sort)
-[ ! -d tests/data/bad ] || set -- "$@" tests/data/bad
+set -- "$@" tests/fuzz/seeds/model tests/data/bad
 mutations=$((mutations / 50))
 replay load --wire "$@"
 replay run --wire "$@"
+replay plan --wire "$@"
 finish
