@@ -17,6 +17,9 @@ struct clstm_model {
     size_t n_uses, cap_uses;
 };
 
+/* Copies limits that a caller gave, after a look at each. */
+clstm_status api_limits_take(clstm_limits *to, const clstm_limits *from, clstm_error *err);
+
 /* Fills model->uses from the graph, before passes rewrite it. */
 clstm_status api_count_operators(clstm_model *m, clstm_error *err);
 

@@ -1,5 +1,5 @@
 /* api/limits: the named limits and their defaults. */
-#include "util/status.h"
+#include "api/api_internal.h"
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ static const struct { const char *name; int64_t value; const char *help; } table
     [CLSTM_LIMIT_STRING_BYTES] = {"string-bytes", 1 << 20, "bytes of one name or string"},
     [CLSTM_LIMIT_SUBGRAPH_DEPTH] = {"subgraph-depth", 16, "nesting of If, Loop and Scan bodies"},
     [CLSTM_LIMIT_FUNCTION_DEPTH] = {"function-depth", 32, "nesting of calls of local functions"},
-    [CLSTM_LIMIT_LOOP_TRIPS] = {"loop-trips", 10000000, "iterations of one Loop or Scan"},
+    [CLSTM_LIMIT_LOOP_TRIPS] = {"loop-trips", 10000000, "iterations of one Loop or Scan; 0: none"},
     [CLSTM_LIMIT_ARENA_BYTES] = {"arena-bytes", (int64_t)8 << 30, "memory of one plan"},
     [CLSTM_LIMIT_RUN_MILLISECONDS] = {"run-milliseconds", 0, "time of one run, looked at between the turns of Loop and Scan; 0: none"},
 };
@@ -31,15 +31,28 @@ bool clstm_limit_describe(int which, const char **name, int64_t *value, const ch
     return true;
 }
 
+/* Products of a few sizes and of 32-bit attributes fit 64 bits when no tensor has more elements than this. */
+static const int64_t most_elements = (int64_t)1 << 32;
+
+static clstm_status check(int which, int64_t value, clstm_error *err) {
+    int64_t most = which == CLSTM_LIMIT_RANK ? CLSTM_MAX_RANK : which == CLSTM_LIMIT_ELEMENTS ? most_elements : INT64_MAX;
+    if (value < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "limit %s: %lld is negative", table[which].name, (long long)value);
+    return value <= most ? CLSTM_OK : util_fail(err, CLSTM_BAD_ARGUMENT, "limit %s: at most %lld", table[which].name, (long long)most);
+}
+
 clstm_status clstm_limits_set(clstm_limits *limits, const char *name, int64_t value, clstm_error *err) {
     char text[80];
     for (int i = 0; i < CLSTM_LIMIT_COUNT; i++) {
         if (strcmp(table[i].name, name)) continue;
-        if (value < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "limit %s: %lld is negative", name, (long long)value);
-        if (i == CLSTM_LIMIT_RANK && value > CLSTM_MAX_RANK)
-            return util_fail(err, CLSTM_BAD_ARGUMENT, "limit rank: at most %d", CLSTM_MAX_RANK);
+        UTIL_TRY(check(i, value, err));
         limits->value[i] = value;
         return CLSTM_OK;
     }
     return util_fail(err, CLSTM_BAD_ARGUMENT, "there is no limit \"%s\"", util_escape(text, sizeof text, name));
+}
+
+clstm_status api_limits_take(clstm_limits *to, const clstm_limits *from, clstm_error *err) {
+    for (int i = 0; i < CLSTM_LIMIT_COUNT; i++) UTIL_TRY(check(i, from->value[i], err));
+    *to = *from;
+    return CLSTM_OK;
 }

@@ -66,13 +66,17 @@ static clstm_status build(clstm_model *m, const onnx_source *src, bool optimise,
     return plan_settle_constants(g, err);
 }
 
+static clstm_status choose_limits(const clstm_model_options *options, clstm_limits *out, clstm_error *err) {
+    clstm_limits_default(out);
+    return options && options->limits ? api_limits_take(out, options->limits, err) : CLSTM_OK;
+}
+
 static clstm_status load(const onnx_source *src, const clstm_model_options *options, clstm_model **out, clstm_error *err) {
     clstm_model *m = util_calloc(1, sizeof *m);
     if (!m) return util_no_memory(err);
     atomic_init(&m->refs, 1);
     onnx_source source = *src;
-    clstm_limits_default(&m->limits);
-    if (options && options->limits) m->limits = *options->limits;
+    m->limits = *src->limits;
     source.limits = &m->limits;
     source.warning = options ? options->warning : NULL;
     source.warning_user = options ? options->user : NULL;
@@ -90,15 +94,14 @@ clstm_status clstm_model_load(const char *path, const clstm_model_options *optio
     clstm_limits limits;
     util_file file;
     *out = NULL;
-    clstm_limits_default(&limits);
-    if (options && options->limits) limits = *options->limits;
+    UTIL_TRY(choose_limits(options, &limits, err));
     util_escape(name, sizeof name, path);
     clstm_status s = util_file_map(path, limits.value[CLSTM_LIMIT_FILE_BYTES], &file, err);
     if (s != CLSTM_OK) return util_context(err, s, "%s", name);
     const char *slash = strrchr(path, '/');
     directory = util_strdup(slash ? path : ".");
     if (directory && slash) directory[slash == path ? 1 : slash - path] = 0;
-    onnx_source src = {.bytes = file.data, .size = file.size, .directory = directory, .name = path, .path = path};
+    onnx_source src = {.bytes = file.data, .size = file.size, .directory = directory, .name = path, .path = path, .limits = &limits};
     s = directory ? load(&src, options, out, err) : util_no_memory(err);
     free(directory);
     util_file_unmap(&file);
@@ -107,8 +110,10 @@ clstm_status clstm_model_load(const char *path, const clstm_model_options *optio
 
 clstm_status clstm_model_load_memory(const void *bytes, size_t size, const char *directory, const clstm_model_options *options,
                                      clstm_model **out, clstm_error *err) {
-    onnx_source src = {.bytes = bytes, .size = size, .directory = directory, .name = "memory"};
+    clstm_limits limits;
+    onnx_source src = {.bytes = bytes, .size = size, .directory = directory, .name = "memory", .limits = &limits};
     *out = NULL;
+    UTIL_TRY(choose_limits(options, &limits, err));
     if (!bytes || !size) return util_fail(err, CLSTM_BAD_MODEL, "the model is empty");
     return load(&src, options, out, err);
 }

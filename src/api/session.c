@@ -20,14 +20,16 @@ clstm_status clstm_session_create(clstm_model *m, const clstm_session_options *o
     clstm_session_options o;
     clstm_session_options_default(&o);
     if (options) o = *options;
+    clstm_limits limits = m->limits;
     *out = NULL;
+    if (o.limits) UTIL_TRY(api_limits_take(&limits, o.limits, err));
     if (o.threads < 0 || o.plan_cache < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "a session option is negative");
     clstm_session *s = util_calloc(1, sizeof *s);
     if (!s) return util_no_memory(err);
     atomic_fetch_add(&m->refs, 1);
     s->model = m;
     s->options = o;
-    s->limits = o.limits ? *o.limits : m->limits;
+    s->limits = limits;
     s->max_plans = o.plan_cache ? (size_t)o.plan_cache : DEFAULT_PLANS;
     s->inputs = util_calloc(m->n_in, sizeof *s->inputs);
     s->pairs = util_calloc(m->n_in, sizeof *s->pairs);

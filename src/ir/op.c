@@ -360,3 +360,19 @@ void op_value_clear(clstm_value *v) {
     free(v->items);
     memset(v, 0, sizeof *v);
 }
+
+int64_t op_value_bytes(const clstm_value *v) {
+    size_t bytes = 0;
+    if (v->kind == CLSTM_KIND_TENSOR) return tensor_bytes(&v->tensor, &bytes) ? (int64_t)bytes : 0;
+    int64_t sum = 0;
+    for (size_t i = 0; v->kind == CLSTM_KIND_SEQUENCE && i < v->count; i++) sum += op_value_bytes(&v->items[i]) + (int64_t)sizeof *v;
+    return sum;
+}
+
+clstm_status op_live_add(const op_env *env, int64_t bytes, clstm_error *err) {
+    int64_t most = env->limits->value[CLSTM_LIMIT_ARENA_BYTES];
+    if (!env->live) return CLSTM_OK;
+    *env->live += bytes;
+    return bytes <= 0 || *env->live <= most ? CLSTM_OK
+        : util_fail(err, CLSTM_LIMIT, "values made while running take more than %lld bytes (limit arena-bytes)", (long long)most);
+}

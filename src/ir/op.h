@@ -56,6 +56,7 @@ struct op_env {
     util_pool *pool;                        /* NULL: one thread */
     const atomic_bool *cancel;              /* looked at between steps of long operators */
     struct op_trace *trace;                 /* NULL: off (rnn/trace.h) */
+    int64_t *live;                          /* bytes of the plan's values that are made while it runs; NULL outside of runs */
     /* Runs body `which` of ctx->node: in[] are the body's inputs, out[] receives values owned by the caller (op_value_clear). */
     clstm_status (*body_run)(op_ctx *ctx, int which, int n_in, const clstm_value *in, int n_out, clstm_value *out);
 };
@@ -95,6 +96,11 @@ clstm_status op_sequence_item(op_ctx *ctx, clstm_value *sequence, size_t k, clst
 /* Deep copy into / clearing of a value that owns its memory (tensor.data from util_aligned_alloc, items from calloc). */
 clstm_status op_value_copy(clstm_value *to, const clstm_value *from, clstm_error *err);
 void op_value_clear(clstm_value *v);
+
+/* Counts `bytes` more (or, negative, fewer) among the values that runs make; CLSTM_LIMIT past the limit arena-bytes. */
+clstm_status op_live_add(const op_env *env, int64_t bytes, clstm_error *err);
+/* Bytes of the elements of a value, items included. */
+int64_t op_value_bytes(const clstm_value *v);
 
 /* Attributes, with the default that stands in the row. The row must list the name. */
 int64_t op_attr_int(const ir_node *n, const char *name);

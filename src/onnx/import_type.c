@@ -34,6 +34,13 @@ static clstm_status read_shape(importer *im, const Onnx__TensorShapeProto *shape
         if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && d->dim_param && d->dim_param[0])
             out->dim_names[i] = d->dim_param;
     }
+    /* What is known of the shape is held against the limit, so that no arithmetic on declared sizes overflows later. */
+    clstm_tensor known = out->tensor;
+    for (int i = 0; i < known.rank; i++)
+        if (known.dims[i] < 0) known.dims[i] = 1;
+    int64_t extent = tensor_extent(&known);
+    if (extent < 0 || extent > im->limit[CLSTM_LIMIT_ELEMENTS])
+        return util_fail(im->err, CLSTM_LIMIT, "declared with too many elements (limit elements, %lld)", (long long)im->limit[CLSTM_LIMIT_ELEMENTS]);
     return CLSTM_OK;
 }
 

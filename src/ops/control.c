@@ -77,6 +77,16 @@ static clstm_status push(op_ctx *ctx, stack *st, const clstm_value *v, int k) {
     return CLSTM_OK;
 }
 
+/* Counts what a loop holds between turns in place of *held, what it held before. */
+static clstm_status hold(op_ctx *ctx, int64_t *held, const clstm_value *states, int n_states, const stack *stacks, int n_stacks) {
+    int64_t sum = 0;
+    for (int i = 0; states && i < n_states; i++) sum += op_value_bytes(&states[i]);
+    for (int k = 0; stacks && k < n_stacks; k++) sum += (int64_t)stacks[k].capacity;
+    int64_t more = sum - *held;
+    *held = sum;
+    return op_live_add(ctx->env, more, ctx->err);
+}
+
 /* Lays the slices along `axis` of output i, backwards when `reverse`. */
 static clstm_status unstack(op_ctx *ctx, stack *st, int i, int64_t axis, bool reverse) {
     int64_t dims[CLSTM_MAX_RANK];
@@ -117,7 +127,7 @@ static clstm_status no_slices(op_ctx *ctx, stack *st, int body_output) {
 
 /* ---- Loop ---------------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct loop { int carried, scans; clstm_value *state, *in, *out; stack *stacks; } loop;
+typedef struct loop { int carried, scans; clstm_value *state, *in, *out; stack *stacks; int64_t held; } loop;
 
 static clstm_status loop_setup(op_ctx *ctx, loop *l) {
     const ir_graph *body = ctx->node->bodies[0];
@@ -159,6 +169,7 @@ static clstm_status loop_turns(op_ctx *ctx, loop *l) {
         }
         for (int i = 0; i < n_out; i++) op_value_clear(&l->out[i]);
         UTIL_TRY(s);
+        UTIL_TRY(hold(ctx, &l->held, l->state, l->carried, l->stacks, l->scans));
     }
     return CLSTM_OK;
 }
@@ -176,6 +187,7 @@ static clstm_status run_loop(op_ctx *ctx) {
     }
     clear_all(l.state, l.carried);
     for (int k = 0; k < l.scans && l.stacks; k++) free(l.stacks[k].data);
+    (void)op_live_add(ctx->env, -l.held, NULL);
     free(l.in); free(l.out); free(l.stacks);
     return s;
 }
@@ -188,6 +200,7 @@ typedef struct scan {
     clstm_value *state, *in, *out;
     stack *stacks;
     void **slices;
+    int64_t held;
 } scan;
 
 static int64_t entry(const ir_node *n, const char *name, int i) {
@@ -281,11 +294,13 @@ static clstm_status scan_turns(op_ctx *ctx, scan *s, const clstm_tensor *x) {
         }
         for (int i = 0; i < n_out; i++) op_value_clear(&s->out[i]);
         UTIL_TRY(status);
+        UTIL_TRY(hold(ctx, &s->held, s->state, s->states, s->stacks, s->outs));
     }
     return CLSTM_OK;
 }
 
-static void scan_clear(scan *s) {
+static void scan_clear(const op_ctx *ctx, scan *s) {
+    (void)op_live_add(ctx->env, -s->held, NULL);
     clear_all(s->state, s->states);
     for (int k = 0; s->stacks && k < s->outs; k++) free(s->stacks[k].data);
     for (int k = 0; s->slices && k < s->scans; k++) util_aligned_free(s->slices[k]);
@@ -306,7 +321,7 @@ static clstm_status run_scan9(op_ctx *ctx) {
         if (status == CLSTM_OK) status = unstack(ctx, &s.stacks[k], s.states + k, entry(ctx->node, "scan_output_axes", k), entry(ctx->node, "scan_output_directions", k) != 0);
     }
     free(x);
-    scan_clear(&s);
+    scan_clear(ctx, &s);
     return status;
 }
 
@@ -381,7 +396,7 @@ static clstm_status run_scan8(op_ctx *ctx) {
         if (status == CLSTM_OK) status = scan8_row(ctx, &s, x, b, length, batch);
         if (status == CLSTM_OK) status = scan8_join(ctx, &s, b, batch, longest);
         free(x);
-        scan_clear(&s);
+        scan_clear(ctx, &s);
         UTIL_TRY(status);
     }
     return CLSTM_OK;

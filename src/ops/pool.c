@@ -77,8 +77,9 @@ static float get_i8(int8_t v) { return (float)v; }
 static float get_u8(uint8_t v) { return (float)v; }
 static float put_f32(float v) { return v; }
 static double put_f64(double v) { return v; }
-static int8_t put_i8(float v) { return (int8_t)v; }
-static uint8_t put_u8(float v) { return (uint8_t)v; }
+/* A window wholly in the padding has no largest element: -inf, the least of the type. */
+static int8_t put_i8(float v) { return v < -128 ? -128 : (int8_t)v; }
+static uint8_t put_u8(float v) { return v < 0 ? 0 : (uint8_t)v; }
 
 /* One plane. NaN wins a maximum, as in the operator Max. */
 #define POOL_PLANE(name, T, A, GET, PUT) \

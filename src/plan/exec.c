@@ -9,11 +9,22 @@
 /* The executor made every value it hands to an operator the first member of a slot. */
 static plan_slot *slot_at(clstm_value *v) { return (plan_slot *)v; }
 
+static clstm_status hold(const op_ctx *c, plan_slot *slot, int64_t bytes) {
+    slot->held += bytes;
+    return op_live_add(c->env, bytes, c->err);
+}
+
+static void let_go(const op_ctx *c, plan_slot *slot) {
+    (void)op_live_add(c->env, -slot->held, NULL);
+    slot->held = 0;
+}
+
 static clstm_status allocate_outputs(op_ctx *c) {
     for (int i = 0; i < c->n_out; i++) {
         size_t bytes;
         if (!c->out[i] || c->out[i]->kind != CLSTM_KIND_TENSOR) continue;
         if (!tensor_bytes(&c->out[i]->tensor, &bytes)) return util_fail(c->err, CLSTM_INTERNAL, "an output without a shape");
+        UTIL_TRY(hold(c, slot_at(c->out[i]), (int64_t)bytes));
         if (!(c->out[i]->tensor.data = util_aligned_alloc(bytes))) return util_no_memory(c->err);
     }
     return CLSTM_OK;
@@ -24,6 +35,7 @@ static clstm_status run_dynamic(plan_step_s *s) {
     const op_desc *op = s->node->op;
     for (int i = 0; i < c->n_out; i++) {
         if (!c->out[i]) continue;
+        let_go(c, slot_at(c->out[i]));
         if (slot_at(c->out[i])->owned) op_value_clear(c->out[i]);
         memset(c->out[i], 0, sizeof *c->out[i]);
         slot_at(c->out[i])->owned = true;
@@ -40,6 +52,9 @@ static clstm_status run_dynamic(plan_step_s *s) {
     if (status == CLSTM_OK && op->prepare) status = op->prepare(c);
     if (status == CLSTM_OK && c->scratch_bytes && !(c->scratch = util_aligned_alloc(c->scratch_bytes))) status = util_no_memory(c->err);
     if (status == CLSTM_OK) status = op->run(c);
+    /* Operators that allocate for themselves are counted afterwards: each output is within the limit elements. */
+    for (int i = 0; i < c->n_out && status == CLSTM_OK && op->flags & OP_ALLOCATES; i++)
+        if (c->out[i]) status = hold(c, slot_at(c->out[i]), op_value_bytes(c->out[i]));
     if (op->release) op->release(c);
     util_aligned_free(c->prepared);
     util_aligned_free(c->scratch);
@@ -104,11 +119,12 @@ bool plan_bind_output(plan *p, size_t i, void *data) {
 }
 
 /* Hands body output k to the caller: moved when the body made it and nothing else holds it, else copied. */
-static clstm_status take_output(plan_block *b, size_t k, clstm_value *out, clstm_error *err) {
+static clstm_status take_output(plan_block *b, size_t k, clstm_value *out, const op_ctx *c) {
     plan_slot *s = b->graph->outputs[k]->user;
     bool again = false;
     for (size_t j = k + 1; j < b->graph->n_out; j++) again |= b->graph->outputs[j] == b->graph->outputs[k];
-    if (!s->owned || again || s->ir->graph != b->graph) return op_value_copy(out, &s->value, err);
+    if (!s->owned || again || s->ir->graph != b->graph) return op_value_copy(out, &s->value, c->err);
+    let_go(c, s);
     *out = s->value;
     memset(&s->value, 0, sizeof s->value);
     s->owned = false;
@@ -123,7 +139,7 @@ clstm_status plan_run_body(op_ctx *ctx, int which, int n_in, const clstm_value *
     for (int i = 0; i < n_in; i++) ((plan_slot *)b->graph->inputs[i]->user)->value = in[i];
     clstm_status s = run_block(b, ctx->err);
     for (int i = 0; i < n_out; i++) memset(&out[i], 0, sizeof out[i]);
-    for (int i = 0; i < n_out && s == CLSTM_OK; i++) s = take_output(b, (size_t)i, &out[i], ctx->err);
+    for (int i = 0; i < n_out && s == CLSTM_OK; i++) s = take_output(b, (size_t)i, &out[i], ctx);
     for (int i = 0; i < n_out && s != CLSTM_OK; i++) op_value_clear(&out[i]);
     return s;
 }

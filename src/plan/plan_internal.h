@@ -14,6 +14,7 @@ typedef struct plan_slot {
     size_t offset;              /* within the storage, for views */
     struct plan_slot *base;     /* a view of an input or dynamic slot: its address is set at each run */
     bool owned;                 /* value's memory is the slot's own (dynamic steps) */
+    int64_t held;               /* what of it is counted in plan.live */
     void *home;                 /* address in the arena */
 } plan_slot;
 
@@ -46,6 +47,7 @@ struct plan {
     plan_block root;
     unsigned char *memory;      /* the run-time arena */
     size_t memory_bytes;
+    int64_t live;               /* the arena, and what dynamic steps hold besides (env.live) */
     op_env env;
     plan_slot **views;          /* slots with a base, in order */
     size_t n_views, cap_views;

@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct specialiser { ir_graph *root; const op_env *env; bool loading; int depth; bool changed; } specialiser;
+typedef struct specialiser {
+    ir_graph *root;
+    const op_env *env;
+    bool loading;
+    int depth;
+    bool changed;
+    size_t budget;                          /* bytes that folding may still store */
+} specialiser;
 
 clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err) {
     memset(ctx, 0, sizeof *ctx);
@@ -57,7 +64,7 @@ static clstm_status give_constants(op_ctx *c, bool all) {
     return CLSTM_OK;
 }
 
-static bool foldable(const op_ctx *c) {
+static bool foldable(const specialiser *s, const op_ctx *c) {
     const op_desc *op = c->node->op;
     if (op->flags & (OP_IMPURE | OP_CONTROL)) return false;
     for (int i = 0; i < c->n_in && !(op->flags & OP_SHAPE_ONLY); i++)
@@ -68,7 +75,7 @@ static bool foldable(const op_ctx *c) {
         if (c->in[i] && tensor_bytes(&c->in[i]->tensor, &b)) in += b;
     for (int i = 0; i < c->n_out && !(op->flags & OP_ALLOCATES); i++)
         if (c->out[i] && tensor_bytes(&c->out[i]->tensor, &b)) out += b;
-    return out <= ((size_t)1 << 20) || out <= 2 * in;
+    return (out <= ((size_t)1 << 20) || out <= 2 * in) && out <= s->budget;
 }
 
 static clstm_status run_once(op_ctx *c) {
@@ -123,6 +130,10 @@ static clstm_status fold(specialiser *s, op_ctx *c) {
         if (status == CLSTM_OK) status = run_once(c);
         for (int i = 0; i < c->n_out && status == CLSTM_OK; i++)
             if (c->out[i] && c->out[i]->kind == CLSTM_KIND_SEQUENCE) goto keep;
+        for (int i = 0; i < c->n_out && status == CLSTM_OK; i++) {
+            size_t bytes;
+            if (c->out[i] && tensor_bytes(&c->out[i]->tensor, &bytes)) s->budget -= bytes < s->budget ? bytes : s->budget;
+        }
         for (int i = 0; i < c->n_out && status == CLSTM_OK; i++)
             if (c->out[i]) status = adopt(n->outputs[i], c->out[i], c->err);
     }
@@ -209,7 +220,7 @@ static clstm_status visit_node(specialiser *s, ir_node *n, clstm_error *err) {
             v->type = c.out[i]->tensor;
             v->type.data = NULL;
         }
-        if (known && foldable(&c)) {
+        if (known && foldable(s, &c)) {
             status = fold(s, &c);
             if (status != CLSTM_OK && status != CLSTM_NO_MEMORY) util_context(err, status, "%s", ir_node_text(text, sizeof text, n));
         }
@@ -262,8 +273,16 @@ void plan_remove_dead(ir_graph *root) {
     }
 }
 
+/* What folding may store: some times what is there. Each Concat of a constant with itself doubles it, and a file has many nodes. */
+static size_t fold_budget(const ir_graph *root) {
+    size_t sum = (size_t)64 << 20, bytes;
+    for (size_t i = 0; i < root->n_values; i++)
+        if (root->values[i]->constant && tensor_bytes(&root->values[i]->constant->tensor, &bytes) && bytes < SIZE_MAX / 8) sum += 4 * bytes;
+    return sum;
+}
+
 clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err) {
-    specialiser s = {root, env, loading, 0, false};
+    specialiser s = {root, env, loading, 0, false, fold_budget(root)};
     bool changed = true;
     size_t nodes = ir_count_nodes(root);
     if (!root->imported) root->imported = nodes;

@@ -123,7 +123,7 @@ static void compare_aliases(ops_case *c, attempt *a)
 clstm_status ops_case_run(ops_case *c)
 {
     clstm_limits limits;
-    memset(&limits, 0, sizeof limits);
+    clstm_limits_default(&limits);
     op_env env = {.limits = &limits};
     attempt *a = calloc(1, sizeof *a);
     a->ctx = (op_ctx){.node = c->node, .env = &env, .err = &c->err, .n_in = c->node->n_in, .n_out = c->node->n_out, .in = a->in, .out = a->out, .consts = a->consts};

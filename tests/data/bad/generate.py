@@ -98,6 +98,8 @@ files = {
                                   nodes(node("ConstantOfShape", ["s"], ["y"])))), "limit elements"),
     "huge_empty_constant": (model(graph(field(5, tensor("s", [3], field(9, struct.pack("<qqq", 0, 1 << 40, 1 << 40)), 7)),
                                         nodes(node("ConstantOfShape", ["s"], ["y"])))), "too large"),
+    "huge_declared": (model(field(2, "g") + field(11, field(1, "x") + field(2, field(1, field(1, 1) + field(2, field(1, field(1, (1 << 63) - 1))))))
+                            + field(12, port("y")) + field(12, port("z")) + nodes(node("Split", ["x"], ["y", "z"]))), "limit elements"),
     "huge_sparse": (model(graph(field(15, sparse + field(3, 1 << 20) + field(3, 1 << 20)), nodes(node("Add", ["x", "w"], ["y"])))),
                     "limit elements"),
     "external_outside": (model(external("../../../etc/passwd")), "not a path beneath the model's directory"),
