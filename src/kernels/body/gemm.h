@@ -3,6 +3,7 @@
  *   T, V, VLEN                                                  element, vector, lanes
  *   GEMM(name)                                                  name with the type and level
  *   V_LOAD, V_STORE, V_LOAD_PART, V_STORE_PART, V_SET, V_FMA    primitives
+ *   DEPTH_LOOP                                                  how the loop over k is unrolled
  *
  * The core is a register tile: `rows` rows of A times one panel of `nv` vectors, k ascending, one accumulator an element.  It
  * starts from rows of start values and leaves its sums in rows of memory; the recurrent steps are built on the same tiles.
@@ -16,8 +17,8 @@ enum { GEMM(DEPTH_BLOCK) = 512, GEMM(ROW_BLOCK) = 120 };
 typedef void GEMM(tile_fn)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, T *const *out,
                            const T *ahead);
 
-/* out[r] = start[r] + a[r][0..k) * b, for `np` neighbouring panels `stride` elements apart.  More than two rows leave the
-   loads time to bring k vectors at `ahead` closer. */
+/* out[r] = start[r] + a[r][0..k) * b.  One panel: its rows are `stride` elements apart; `np` neighbouring panels: they are, and
+   their rows nv vectors.  More than two rows leave the loads time to bring k vectors at `ahead` closer. */
 INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *const *a, const T *b, int64_t stride, int64_t k,
                        const T *const *start, T *const *out, const T *ahead)
 {
@@ -30,6 +31,7 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
         for (int v = 0; v < np * nv; v++)
             acc[r][v] = V_LOAD(start[r] + v * VLEN);
     }
+    DEPTH_LOOP
     for (int64_t i = 0; i < k; i++) {
         /* compilers load each factor once, whichever loop is inside; the order decides which ones stay in registers */
         if (rows > 1 && rows < nv) {
@@ -49,7 +51,7 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
                     acc[r][v] = V_FMA(x, V_LOAD(b + v / nv * stride + v % nv * VLEN), acc[r][v]);
             }
         }
-        b += nv * VLEN;
+        b += np == 1 ? stride : nv * VLEN;
         if (rows > 2)
             __builtin_prefetch(ahead + i * VLEN, 0, 2);
     }
@@ -138,6 +140,24 @@ INLINE const T *GEMM(take_ahead)(const T **next, const T *end, const T *current,
     return at;
 }
 
+/* Rows of a block of m rows by panels of nv vectors.  Few rows of a wide panel go at once, in two halves of the panel: two thin
+   tiles would each wait for the whole of it. */
+INLINE int GEMM(block_rows)(int64_t m, int nv) { return nv == 4 && m <= TILE_ROWS_2 ? TILE_ROWS_2 : TILE_ROWS[nv - 1]; }
+
+/* One block: as tile. */
+INLINE void GEMM(block)(int rows, int nv, const T *const *a, const T *b, int64_t k, const T **start, T **out, const T **next, const T *end)
+{
+    int halves = rows > TILE_ROWS[nv - 1] ? 2 : 1;
+    for (int h = 0; h < halves; h++) {
+        GEMM(tiles)[nv / halves - 1][rows - 1](a, b, nv * VLEN, k, start, out, GEMM(take_ahead)(next, end, b, k));
+        b += 2 * VLEN;
+        for (int r = 0; h + 1 < halves && r < rows; r++) {
+            start[r] += 2 * VLEN;
+            out[r] += 2 * VLEN;
+        }
+    }
+}
+
 /* One tile of C, start values from wherever the first depth block takes them and from C afterwards. */
 INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0, int rows, int64_t k0, int64_t depth,
                            const T **next, const T *end)
@@ -165,8 +185,7 @@ INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0
         }
     }
     const T *b = (const T *)g->b->data + p * l->k * l->width + k0 * nv * VLEN;
-    const T *ahead = GEMM(take_ahead)(next, end, b, depth);
-    GEMM(tiles)[nv - 1][rows - 1](a, b, 0, depth, start, out, ahead);
+    GEMM(block)(rows, nv, a, b, depth, start, out, next, end);
     for (int r = 0; partial && r < rows; r++)
         GEMM(copy_part)((T *)g->c + (row0 + r) * g->ldc + col, edge[r], valid);
 }
@@ -205,7 +224,8 @@ static void GEMM(gemm)(const kernel_gemm *g)
                 int nv = p + 1 == l->panels ? last : whole;
                 const T *next = (const T *)g->b->data + (p + 1) * l->k * l->width + k0 * (p + 2 == l->panels ? last : whole) * VLEN;
                 const T *end = p + 1 < g->p1 ? next + depth * (p + 2 == l->panels ? last : whole) * VLEN : next;
-                int64_t tiles = (m1 - m0 + TILE_ROWS[nv - 1] - 1) / TILE_ROWS[nv - 1];
+                int most = GEMM(block_rows)(m1 - m0, nv);
+                int64_t tiles = (m1 - m0 + most - 1) / most;
                 for (int64_t t = 0, row = m0; t < tiles; t++) {
                     int rows = (int)((m1 - row + tiles - t - 1) / (tiles - t)); /* even shares: no thin last tile */
                     GEMM(one_tile)(g, p, nv, row, rows, k0, depth, &next, end);

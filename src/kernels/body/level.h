@@ -20,6 +20,11 @@
 #define V_STORE_PART vf_store_part
 #define V_SET vf_set
 #define V_FMA vf_fma
+#if TILE_FMA
+#define DEPTH_LOOP UNROLL_TWICE
+#else
+#define DEPTH_LOOP
+#endif
 #define GEMM(name) ISA(name##_f32)
 #include "kernels/body/gemm.h"
 #undef T
@@ -31,6 +36,7 @@
 #undef V_STORE_PART
 #undef V_SET
 #undef V_FMA
+#undef DEPTH_LOOP
 #undef GEMM
 
 #define T double
@@ -42,6 +48,7 @@
 #define V_STORE_PART vd_store_part
 #define V_SET vd_set
 #define V_FMA vd_fma
+#define DEPTH_LOOP
 #define GEMM(name) ISA(name##_f64)
 #include "kernels/body/gemm.h"
 #undef T
@@ -53,9 +60,9 @@
 #undef V_STORE_PART
 #undef V_SET
 #undef V_FMA
+#undef DEPTH_LOOP
 #undef GEMM
 
-#define tiles_f32(nv, rows) ISA(tiles_f32)[(nv) - 1][(rows) - 1]
 #define gemvs_f32(nv) ISA(gemvs_f32)[(nv) - 1]
 #include "kernels/body/step.h"
 #include "kernels/body/taps.h"

@@ -2,11 +2,14 @@
 #ifndef CLSTM_KERNELS_BODY_MAPS_H
 #define CLSTM_KERNELS_BODY_MAPS_H
 
-INLINE vf vf_gate_sigmoid_unbounded(vf x)
+INLINE vf vf_gate_unbounded(vf x, const unsigned tanhs)
 {
-    return vf_gate_sigmoid(x, vf_set(GATE_SIGMOID_LOW), vf_set(GATE_SIGMOID_HIGH));
+    const ISA(gate_limits) l = {vf_set(GATE_SIGMOID_LOW), vf_set(GATE_SIGMOID_HIGH), vf_set(GATE_TANH_LIMIT)};
+    vf_gates(&l, &x, 1, tanhs);
+    return x;
 }
-INLINE vf vf_gate_tanh_unbounded(vf x) { return vf_gate_tanh(x, vf_set(GATE_TANH_LIMIT)); }
+INLINE vf vf_gate_sigmoid_unbounded(vf x) { return vf_gate_unbounded(x, 0); }
+INLINE vf vf_gate_tanh_unbounded(vf x) { return vf_gate_unbounded(x, 1); }
 
 #define MAP(name, function)                                                  \
     static void ISA(name)(const float *x, float *y, int64_t n)               \

@@ -18,15 +18,20 @@ INLINE vf vf_whole_ln2(vf x)
     return vf_fma(x, vf_set(1.44269504f), magic) - magic;
 }
 
+/* (e^r - 1 - r) / r^2 for |r| <= ln2/2, 3.2e-9 */
+#define EXPM1_0 0.5f
+#define EXPM1_1 1.666651815e-01f
+#define EXPM1_2 4.166620597e-02f
+#define EXPM1_3 8.368908428e-03f
+#define EXPM1_4 1.395052182e-03f
+
 /* e^r - 1 for |r| <= ln2/2, relatively accurate at 0 */
 INLINE vf vf_expm1_core(vf r)
 {
-    /* (e^r - 1 - r) / r^2, 3.2e-9 */
-    vf q = vf_set(1.395052182e-03f);
-    q = vf_fma(q, r, vf_set(8.368908428e-03f));
-    q = vf_fma(q, r, vf_set(4.166620597e-02f));
-    q = vf_fma(q, r, vf_set(1.666651815e-01f));
-    q = vf_fma(q, r, vf_set(0.5f));
+    vf q = vf_fma(vf_set(EXPM1_4), r, vf_set(EXPM1_3));
+    q = vf_fma(q, r, vf_set(EXPM1_2));
+    q = vf_fma(q, r, vf_set(EXPM1_1));
+    q = vf_fma(q, r, vf_set(EXPM1_0));
     return vf_fma(r * r, q, r);
 }
 
@@ -38,36 +43,59 @@ INLINE vf vf_expm1_reduced(vf x, vf *n)
     return vf_expm1_core(vf_fma(k, vf_set(-LN2_LO), vf_fma(k, vf_set(-LN2_HI), x)));
 }
 
-/* The same with ln2 in one part: the error of r grows with n, where a gate no longer feels it. */
-INLINE vf vf_expm1_gate(vf x, vf *n)
-{
-    vf k = vf_whole_ln2(x);
-    *n = k;
-    return vf_expm1_core(vf_fma(k, vf_set(-0.693147181f), x));
-}
-
-/* Gate forms bound their input, so that a clip inside these limits costs nothing. */
+/*
+ * Gate forms, several values side by side: one value's chain of operations is far longer than the few hundred that a core looks
+ * ahead, so values that followed each other would wait for each other.  They bound their input, so that a clip inside these
+ * limits costs nothing.
+ */
 #define GATE_SIGMOID_LOW -89.0f
 #define GATE_SIGMOID_HIGH 87.0f
 #define GATE_TANH_LIMIT 10.0f
 
-/* 1 / (1 + e^-x); e^-x overflows to infinity at the low limit, which makes 0 of -inf */
-INLINE vf vf_gate_sigmoid(vf x, vf low, vf high)
+enum { GATES_AT_ONCE = 8 };
+
+typedef struct ISA(gate_limits) { vf sigmoid_low, sigmoid_high, tanh_limit; } ISA(gate_limits);
+
+/* x = n ln2 + r: x becomes e^r - 1.  ln2 in one part: the error of r grows with n, where a gate no longer feels it. */
+INLINE void vf_expm1_gates(vf *x, vf *n, const int count)
 {
-    const vf one = vf_set(1.0f);
-    vf n, p = vf_expm1_gate(-vf_max(low, vf_min(high, x)), &n);
-    return one / (one + vf_scale_normal(one + p, n));
+    vf q[GATES_AT_ONCE];
+#define SIDE_BY_SIDE UNROLL for (int i = 0; i < count; i++)
+    SIDE_BY_SIDE n[i] = vf_whole_ln2(x[i]);
+    SIDE_BY_SIDE x[i] = vf_fma(n[i], vf_set(-0.693147181f), x[i]);
+    SIDE_BY_SIDE q[i] = vf_fma(vf_set(EXPM1_4), x[i], vf_set(EXPM1_3));
+    SIDE_BY_SIDE q[i] = vf_fma(q[i], x[i], vf_set(EXPM1_2));
+    SIDE_BY_SIDE q[i] = vf_fma(q[i], x[i], vf_set(EXPM1_1));
+    SIDE_BY_SIDE q[i] = vf_fma(q[i], x[i], vf_set(EXPM1_0));
+    SIDE_BY_SIDE x[i] = vf_fma(x[i] * x[i], q[i], x[i]);
 }
 
-/* m = e^2|x| - 1: m / (m + 2) */
-INLINE vf vf_gate_tanh(vf x, vf limit)
+/* x[i] becomes tanh(x[i]) where bit i of `tanhs` is set, else sigmoid(x[i]).
+   sigmoid: 1 / (1 + e^-x); e^-x overflows to infinity at the low limit, which makes 0 of -inf.
+   tanh: m = e^2|x| - 1: m / (m + 2) with x's sign */
+INLINE void vf_gates(const ISA(gate_limits) *l, vf *x, const int count, const unsigned tanhs)
 {
     const vf one = vf_set(1.0f);
-    vf y = vf_min(limit, vf_abs(x));
-    vf n, p = vf_expm1_gate(y + y, &n);
-    vf s = vf_pow2(n);
-    vf m = vf_fma(p, s, s - one);
-    return vf_or_sign(m / (m + vf_set(2.0f)), x);
+    vf p[GATES_AT_ONCE], n[GATES_AT_ONCE];
+    SIDE_BY_SIDE
+    {
+        if (tanhs >> i & 1) {
+            p[i] = vf_min(l->tanh_limit, vf_abs(x[i]));
+            p[i] = p[i] + p[i];
+        } else
+            p[i] = -vf_max(l->sigmoid_low, vf_min(l->sigmoid_high, x[i]));
+    }
+    vf_expm1_gates(p, n, count);
+    SIDE_BY_SIDE
+    {
+        if (tanhs >> i & 1) {
+            n[i] = vf_pow2(n[i]);
+            p[i] = vf_fma(p[i], n[i], n[i] - one);
+        } else
+            p[i] = one + vf_scale_normal(one + p[i], n[i]);
+    }
+    SIDE_BY_SIDE x[i] = tanhs >> i & 1 ? vf_or_sign(vf_ratio(p[i], p[i] + vf_set(2.0f)), x[i]) : vf_ratio(one, p[i]);
+#undef SIDE_BY_SIDE
 }
 
 INLINE vf vf_exp(vf x)

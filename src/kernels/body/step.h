@@ -15,14 +15,14 @@ typedef struct ISA(step_block) {
     int64_t row0, p;
     int rows, np, nv;
     const float *next, *end; /* of the next panel of the recurrent weights: see take_ahead */
-    float sigmoid_low, sigmoid_high, tanh_limit; /* the clip, or where the gate forms end */
+    ISA(gate_limits) limits; /* the clip, or where the gate forms end */
     float sum[STEP_ROWS][STEP_VECTORS * VL] __attribute__((aligned(64)));
 } ISA(step_block);
 
 typedef void ISA(step_fn)(ISA(step_block) *b);
 
 /* sum[r] = start[r] + a[r] * panels of m */
-INLINE void ISA(step_product)(ISA(step_block) *b, const kernel_packed *m, const float *const *a, const float *const *start)
+INLINE void ISA(step_product)(ISA(step_block) *b, const kernel_packed *m, const float *const *a, const float **start)
 {
     float *out[STEP_ROWS];
     int64_t stride = m->layout.k * m->layout.width;
@@ -32,7 +32,7 @@ INLINE void ISA(step_product)(ISA(step_block) *b, const kernel_packed *m, const 
     if (b->np > 1)
         gemvs_f32(b->nv)(a, w, stride, m->layout.k, start, out, NULL);
     else
-        tiles_f32(b->nv, b->rows)(a, w, stride, m->layout.k, start, out, ISA(take_ahead_f32)(&b->next, b->end, w, m->layout.k));
+        ISA(block_f32)(b->rows, b->nv, a, w, m->layout.k, start, out, &b->next, b->end);
 }
 
 /* The next block's start values: they come from a buffer of many steps, far away, and every sum waits for them. */
@@ -52,9 +52,9 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_packed *m, ISA(s
     const kernel_layout *l = &m->layout;
     ISA(step_block) b;
     b.s = s;
-    b.sigmoid_low = -s->clip > GATE_SIGMOID_LOW ? -s->clip : GATE_SIGMOID_LOW;
-    b.sigmoid_high = s->clip < GATE_SIGMOID_HIGH ? s->clip : GATE_SIGMOID_HIGH;
-    b.tanh_limit = s->clip < GATE_TANH_LIMIT ? s->clip : GATE_TANH_LIMIT;
+    b.limits.sigmoid_low = vf_set(-s->clip > GATE_SIGMOID_LOW ? -s->clip : GATE_SIGMOID_LOW);
+    b.limits.sigmoid_high = vf_set(s->clip < GATE_SIGMOID_HIGH ? s->clip : GATE_SIGMOID_HIGH);
+    b.limits.tanh_limit = vf_set(s->clip < GATE_TANH_LIMIT ? s->clip : GATE_TANH_LIMIT);
     int whole = l->width / VL, last = l->last_width / VL;
     int np = s->batch == 1 ? GEMV_PANELS[whole - 1] : 1;
     int64_t full = last == whole ? s->p1 : s->p1 < l->panels ? s->p1 : l->panels - 1; /* whole panels end here */
@@ -64,7 +64,8 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_packed *m, ISA(s
         b.p = g < groups ? s->p0 + g * np : full;
         int64_t end = g < groups ? (b.p + np < full ? b.p + np : full) : s->p1;
         b.nv = g < groups ? whole : last;
-        int64_t tiles = (s->batch + TILE_ROWS[b.nv - 1] - 1) / TILE_ROWS[b.nv - 1];
+        int most = ISA(block_rows_f32)(s->batch, b.nv);
+        int64_t tiles = (s->batch + most - 1) / most;
         while (b.p < end) {
             b.np = end - b.p == np ? np : 1;
             int64_t following = b.p + (s->flags & KERNEL_STEP_BACKWARDS ? -b.np : b.np);
@@ -84,11 +85,16 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_packed *m, ISA(s
     }
 }
 
-INLINE vf ISA(sigmoid_gate)(const ISA(step_block) *b, vf x)
-{
-    return vf_gate_sigmoid(x, vf_set(b->sigmoid_low), vf_set(b->sigmoid_high));
-}
-INLINE vf ISA(tanh_gate)(const ISA(step_block) *b, vf x) { return vf_gate_tanh(x, vf_set(b->tanh_limit)); }
+/* All cells of a block, CELLS_AT_ONCE of them side by side: cells(b, first, count). */
+#define BLOCK_CELLS(b, cells)                                             \
+    do {                                                                  \
+        int all = (b)->rows * (b)->np, first = 0;                         \
+        for (; first + CELLS_AT_ONCE <= all; first += CELLS_AT_ONCE)      \
+            cells(b, first, CELLS_AT_ONCE);                               \
+        for (; first < all; first++)                                      \
+            cells(b, first, 1);                                           \
+    } while (0)
+enum { CELLS_AT_ONCE = 2 };
 
 /* The new h of one vector of units: padded row, and the caller's exact one. */
 INLINE void ISA(step_emit)(const kernel_step_row *row, const kernel_layout *l, int64_t unit, vf h)
@@ -99,36 +105,55 @@ INLINE void ISA(step_emit)(const kernel_step_row *row, const kernel_layout *l, i
 }
 
 /*
- * LSTM, one row and one panel:
+ * LSTM, `count` cells of one row and one panel each:
  *   i = sigmoid(i + Pi*C)   f = sigmoid(f + Pf*C) or 1 - i   c~ = tanh(c)
  *   C = f*C + i*c~          o = sigmoid(o + Po*C)            H = o*tanh(C)
  */
-INLINE void ISA(lstm_cell)(const ISA(step_block) *b, const kernel_step_row *row, int64_t panel, const float *sum)
+INLINE void ISA(lstm_cells)(ISA(step_block) *b, int first, const int count)
 {
     const kernel_step *s = b->s;
     const kernel_layout *l = &s->r->layout;
-    int64_t unit = panel * VL;
-    vf i = vf_load(sum), o = vf_load(sum + VL), f = vf_load(sum + 2 * VL), g = vf_load(sum + 3 * VL);
-    vf c = vf_load(row->c + unit);
-    if (s->peephole) {
-        i = vf_fma(vf_load(s->peephole + unit), c, i);
-        f = vf_fma(vf_load(s->peephole + 2 * l->padded + unit), c, f);
+    const kernel_step_row *row[CELLS_AT_ONCE];
+    int64_t unit[CELLS_AT_ONCE];
+    vf g[3 * CELLS_AT_ONCE], o[2 * CELLS_AT_ONCE], c[CELLS_AT_ONCE];
+    UNROLL
+    for (int n = 0; n < count; n++) {
+        int r = (first + n) / b->np, q = (first + n) % b->np;
+        const float *sum = b->sum[r] + q * 4 * VL;
+        row[n] = s->rows + b->row0 + r;
+        unit[n] = (b->p + q) * VL;
+        g[n] = vf_load(sum);
+        o[n] = vf_load(sum + VL);
+        g[count + n] = vf_load(sum + 2 * VL);
+        g[2 * count + n] = vf_load(sum + 3 * VL);
+        c[n] = vf_load(row[n]->c + unit[n]);
+        if (s->peephole) {
+            g[n] = vf_fma(vf_load(s->peephole + unit[n]), c[n], g[n]);
+            g[count + n] = vf_fma(vf_load(s->peephole + 2 * l->padded + unit[n]), c[n], g[count + n]);
+        }
     }
-    i = ISA(sigmoid_gate)(b, i);
-    f = s->flags & KERNEL_STEP_INPUT_FORGET ? vf_set(1.0f) - i : ISA(sigmoid_gate)(b, f);
-    g = ISA(tanh_gate)(b, g);
-    c = vf_fma(f, c, i * g);
-    if (s->peephole)
-        o = vf_fma(vf_load(s->peephole + l->padded + unit), c, o);
-    o = ISA(sigmoid_gate)(b, o);
-    vf_store(row->c + unit, c);
-    ISA(step_emit)(row, l, unit, o * ISA(tanh_gate)(b, c));
-    if (row->gates) {
-        float *t = row->gates + panel * 4 * VL;
-        vf_store(t, i);
-        vf_store(t + VL, o);
-        vf_store(t + 2 * VL, f);
-        vf_store(t + 3 * VL, g);
+    vf_gates(&b->limits, g, 3 * count, ((1u << count) - 1) << 2 * count);
+    UNROLL
+    for (int n = 0; n < count; n++) {
+        if (s->flags & KERNEL_STEP_INPUT_FORGET)
+            g[count + n] = vf_set(1.0f) - g[n];
+        c[n] = vf_fma(g[count + n], c[n], g[n] * g[2 * count + n]);
+        if (s->peephole)
+            o[n] = vf_fma(vf_load(s->peephole + l->padded + unit[n]), c[n], o[n]);
+        o[count + n] = c[n];
+    }
+    vf_gates(&b->limits, o, 2 * count, ((1u << count) - 1) << count);
+    UNROLL
+    for (int n = 0; n < count; n++) {
+        vf_store(row[n]->c + unit[n], c[n]);
+        ISA(step_emit)(row[n], l, unit[n], o[n] * o[count + n]);
+        if (row[n]->gates) {
+            float *t = row[n]->gates + unit[n] * 4;
+            vf_store(t, g[n]);
+            vf_store(t + VL, o[n]);
+            vf_store(t + 2 * VL, g[count + n]);
+            vf_store(t + 3 * VL, g[2 * count + n]);
+        }
     }
 }
 
@@ -149,9 +174,7 @@ static void ISA(lstm_block)(ISA(step_block) *b)
         }
     }
     ISA(step_product)(b, s->r, a, start);
-    for (int r = 0; r < b->rows; r++)
-        for (int q = 0; q < b->np; q++)
-            ISA(lstm_cell)(b, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 4 * VL);
+    BLOCK_CELLS(b, ISA(lstm_cells));
 }
 
 static void ISA(step_lstm)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(lstm_block)); }
@@ -160,53 +183,68 @@ static void ISA(step_lstm)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA
 INLINE vf ISA(gru_mix)(vf z, vf n, vf h) { return vf_fma(z, h, (vf_set(1.0f) - z) * n); }
 
 /*
- * GRU, linear_before_reset = 1, one row and one panel; q is h.Rh + Rbh, the candidate's own accumulator:
+ * GRU, linear_before_reset = 1, `count` cells of one row and one panel each; q is h.Rh + Rbh, the candidate's own accumulator, and xh
+ * stands behind it:
  *   z = sigmoid(z)   r = sigmoid(r)   n = tanh(xh + r*q)   H = (1-z)*n + z*H
  */
-INLINE void ISA(gru_cell)(const ISA(step_block) *b, const kernel_step_row *row, int64_t panel, const float *sum, const float *xh)
+INLINE void ISA(gru_cells)(ISA(step_block) *b, int first, const int count)
 {
-    int64_t unit = panel * VL;
-    vf z = ISA(sigmoid_gate)(b, vf_load(sum));
-    vf r = ISA(sigmoid_gate)(b, vf_load(sum + VL));
-    vf n = ISA(tanh_gate)(b, vf_fma(r, vf_load(sum + 2 * VL), vf_load(xh)));
-    ISA(step_emit)(row, &b->s->r->layout, unit, ISA(gru_mix)(z, n, vf_load(row->h + unit)));
-    if (row->gates) {
-        float *t = row->gates + panel * 3 * VL;
-        vf_store(t, z);
-        vf_store(t + VL, r);
-        vf_store(t + 2 * VL, n);
+    const kernel_step_row *row[CELLS_AT_ONCE];
+    int64_t unit[CELLS_AT_ONCE];
+    vf g[2 * CELLS_AT_ONCE], n[CELLS_AT_ONCE], xh[CELLS_AT_ONCE];
+    UNROLL
+    for (int i = 0; i < count; i++) {
+        int r = (first + i) / b->np, q = (first + i) % b->np;
+        const float *sum = b->sum[r] + q * 3 * VL;
+        row[i] = b->s->rows + b->row0 + r;
+        unit[i] = (b->p + q) * VL;
+        g[i] = vf_load(sum);
+        g[count + i] = vf_load(sum + VL);
+        n[i] = vf_load(sum + 2 * VL);
+        xh[i] = vf_load(b->sum[r] + (b->np * 3 + q) * VL);
+    }
+    vf_gates(&b->limits, g, 2 * count, 0);
+    UNROLL
+    for (int i = 0; i < count; i++)
+        n[i] = vf_fma(g[count + i], n[i], xh[i]);
+    vf_gates(&b->limits, n, count, (1u << count) - 1);
+    UNROLL
+    for (int i = 0; i < count; i++) {
+        ISA(step_emit)(row[i], &b->s->r->layout, unit[i], ISA(gru_mix)(g[i], n[i], vf_load(row[i]->h + unit[i])));
+        if (row[i]->gates) {
+            float *t = row[i]->gates + unit[i] * 3;
+            vf_store(t, g[i]);
+            vf_store(t + VL, g[count + i]);
+            vf_store(t + 2 * VL, n[i]);
+        }
     }
 }
 
 static void ISA(gru_block)(ISA(step_block) *b)
 {
     const kernel_step *s = b->s;
-    const float *a[STEP_ROWS], *start[STEP_ROWS], *pre[STEP_ROWS];
-    float x[STEP_ROWS][STEP_VECTORS * VL];
+    const float *a[STEP_ROWS], *start[STEP_ROWS];
     for (int r = 0; r < b->rows; r++) {
         const kernel_step_row *row = s->rows + b->row0 + r;
-        pre[r] = (s->w ? s->bias : row->pre) + b->p * 3 * VL;
+        start[r] = (s->w ? s->bias : row->pre) + b->p * 3 * VL;
         a[r] = row->x;
     }
-    if (s->w) {
-        ISA(step_product)(b, s->w, a, pre);
-        for (int r = 0; r < b->rows; r++)
-            pre[r] = memcpy(x[r], b->sum[r], (size_t)(b->np * 3 * VL) * sizeof(float));
-    }
+    if (s->w)
+        ISA(step_product)(b, s->w, a, start);
     for (int r = 0; r < b->rows; r++) {
+        const float *x = s->w ? b->sum[r] : start[r];
         for (int q = 0; q < b->np; q++) {
             float *t = b->sum[r] + q * 3 * VL;
-            vf_store(t, vf_load(pre[r] + q * 3 * VL));
-            vf_store(t + VL, vf_load(pre[r] + q * 3 * VL + VL));
+            vf_store(b->sum[r] + (b->np * 3 + q) * VL, vf_load(x + q * 3 * VL + 2 * VL));
+            vf_store(t, vf_load(x + q * 3 * VL));
+            vf_store(t + VL, vf_load(x + q * 3 * VL + VL));
             vf_store(t + 2 * VL, vf_load(s->rbh + (b->p + q) * VL));
         }
         a[r] = s->rows[b->row0 + r].h;
         start[r] = b->sum[r];
     }
     ISA(step_product)(b, s->r, a, start);
-    for (int r = 0; r < b->rows; r++)
-        for (int q = 0; q < b->np; q++)
-            ISA(gru_cell)(b, s->rows + b->row0 + r, b->p + q, b->sum[r] + q * 3 * VL, pre[r] + q * 3 * VL + 2 * VL);
+    BLOCK_CELLS(b, ISA(gru_cells));
 }
 
 static void ISA(step_gru)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(gru_block)); }
@@ -231,13 +269,13 @@ static void ISA(gru_reset_block)(ISA(step_block) *b)
         const kernel_step_row *row = s->rows + b->row0 + i;
         for (int q = 0; q < b->np; q++) {
             int64_t unit = (b->p + q) * VL;
-            vf z = ISA(sigmoid_gate)(b, vf_load(b->sum[i] + q * 2 * VL));
-            vf r = ISA(sigmoid_gate)(b, vf_load(b->sum[i] + q * 2 * VL + VL));
-            vf_store(row->z + unit, z);
-            vf_store(row->rh + unit, r * vf_load(row->h + unit));
+            vf g[2] = {vf_load(b->sum[i] + q * 2 * VL), vf_load(b->sum[i] + q * 2 * VL + VL)};
+            vf_gates(&b->limits, g, 2, 0);
+            vf_store(row->z + unit, g[0]);
+            vf_store(row->rh + unit, g[1] * vf_load(row->h + unit));
             if (row->gates) {
-                vf_store(row->gates + unit * 3, z);
-                vf_store(row->gates + unit * 3 + VL, r);
+                vf_store(row->gates + unit * 3, g[0]);
+                vf_store(row->gates + unit * 3 + VL, g[1]);
             }
         }
     }
@@ -264,7 +302,8 @@ static void ISA(gru_candidate_block)(ISA(step_block) *b)
         const kernel_step_row *row = s->rows + b->row0 + r;
         for (int v = 0; v < vectors; v++) {
             int64_t unit = unit0 + v * VL;
-            vf n = ISA(tanh_gate)(b, vf_load(b->sum[r] + v * VL));
+            vf n = vf_load(b->sum[r] + v * VL);
+            vf_gates(&b->limits, &n, 1, 1);
             ISA(step_emit)(row, &s->rc->layout, unit, ISA(gru_mix)(vf_load(row->z + unit), n, vf_load(row->h + unit)));
             if (row->gates)
                 vf_store(row->gates + unit * 3 + 2 * VL, n);
@@ -297,7 +336,10 @@ static void ISA(rnn_block)(ISA(step_block) *b)
         const kernel_step_row *row = s->rows + b->row0 + r;
         for (int v = 0; v < b->np * b->nv; v++) {
             vf h = vf_load(b->sum[r] + v * VL);
-            h = s->flags & KERNEL_STEP_RELU ? vf_max(vf_set(0.0f), vf_clamp(h, -s->clip, s->clip)) : ISA(tanh_gate)(b, h);
+            if (s->flags & KERNEL_STEP_RELU)
+                h = vf_max(vf_set(0.0f), vf_clamp(h, -s->clip, s->clip));
+            else
+                vf_gates(&b->limits, &h, 1, 1);
             ISA(step_emit)(row, &s->r->layout, unit0 + v * VL, h);
             if (row->gates)
                 vf_store(row->gates + unit0 + v * VL, h);

@@ -5,8 +5,10 @@
 /* Before a loop of constant count whose arrays must live in registers. */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_TWICE _Pragma("GCC unroll 2")
 #endif
 
 static const int TILE_ROWS[4] = {TILE_ROWS_1, TILE_ROWS_2, TILE_ROWS_3, TILE_ROWS_4};
@@ -28,6 +30,10 @@ INLINE void vf_store_part_or_whole(float *p, vf v, int n)
 INLINE vf vf_clamp(vf x, float lo, float hi) { return vf_max(vf_set(lo), vf_min(vf_set(hi), x)); }
 /* y with x's sign bit added: y has x's sign already or is zero */
 INLINE vf vf_or_sign(vf y, vf x) { return (vf)((vi)y | ((vi)x & vi_set(INT32_MIN))); }
+#ifndef VF_RATIO
+/* a / b for 0 <= a <= b, where the level has nothing faster */
+INLINE vf vf_ratio(vf a, vf b) { return a / b; }
+#endif
 INLINE vf vf_abs(vf x) { return (vf)((vi)x & vi_set(INT32_MAX)); }
 
 #endif
