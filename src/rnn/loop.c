@@ -33,9 +33,10 @@ static void *out_at(const rnn_job *j, void *base, int64_t element) {
 /* The pieces of a lane's memory, in one order for measuring and for cutting. */
 typedef struct piece { void *to; int64_t count; size_t size; } piece;      /* to: the pointer that receives the address */
 
-static int pieces(const rnn_job *j, rnn_lane *l, int64_t rows, piece *p) {
+/* What all parts of a lane share. */
+static int owned_pieces(rnn_lane *l, piece *p) {
+    const rnn_job *j = l->job;
     int n = 0;
-    bool scalar = !j->fused || j->trace;
     p[n++] = (piece){&l->h, 2 * j->padded, j->real};
     if (j->spec->kind == RNN_LSTM) p[n++] = (piece){&l->c, j->padded, j->real};
     if (j->split) {
@@ -46,23 +47,31 @@ static int pieces(const rnn_job *j, rnn_lane *l, int64_t rows, piece *p) {
     if (j->narrow) p[n++] = (piece){&l->x, j->chunk * j->z.i, j->real};
     if (!j->fused && j->spec->kind == RNN_GRU) p[n++] = (piece){&l->sum, j->cols, j->real};
     if (j->fused && j->trace) p[n++] = (piece){&l->gates, j->cols, sizeof(float)};
+    return n;
+}
+
+static int pieces(rnn_lane *l, piece *p) {
+    const rnn_job *j = l->job;
+    int n = l->owner == l ? owned_pieces(l, p) : 0;
     p[n++] = (piece){&l->row, 1, sizeof *l->row};
     p[n++] = (piece){&l->active, 1, sizeof *l->active};
     p[n++] = (piece){&l->flip, 1, 1};
-    for (int i = 0; i < n; i++) p[i].count *= rows;
-    if (scalar) p[n++] = (piece){&l->scalar, 7 * j->z.h, sizeof(double)};
+    for (int i = 0; i < n; i++) p[i].count *= l->rows;
+    if (!j->fused || j->trace) p[n++] = (piece){&l->scalar, 7 * j->z.h, sizeof(double)};
     return n;
 }
 
 enum { PIECES = 12 };
 
-bool rnn_lane_bytes(const rnn_job *j, int64_t rows, size_t *bytes) {
-    rnn_lane l = {0};
+bool rnn_lane_bytes(const rnn_lane *l, size_t *bytes) {
+    const rnn_job *j = l->job;
+    rnn_lane scrap = *l;
     piece p[PIECES];
+    if (l->owner == l) scrap.owner = &scrap;
     int64_t total = 0, some, per_row = 2 * j->padded + j->chunk * (j->cols + j->z.i) + 64;
     *bytes = 0;
-    if (!util_mul(rows, per_row, &some) || some > INT64_MAX / 64) return false;
-    int n = pieces(j, &l, rows, p);
+    if (!util_mul(l->rows, per_row, &some) || some > INT64_MAX / 64) return false;
+    int n = pieces(&scrap, p);
     for (int i = 0; i < n; i++) total += (p[i].count * (int64_t)p[i].size + 63) & ~INT64_C(63);
     *bytes = (size_t)total;
     return true;
@@ -70,12 +79,15 @@ bool rnn_lane_bytes(const rnn_job *j, int64_t rows, size_t *bytes) {
 
 void rnn_lane_place(rnn_lane *l, unsigned char *memory) {
     piece p[PIECES];
-    int n = pieces(l->job, l, l->rows, p);
+    const rnn_lane *o = l->owner;
+    int n = pieces(l, p);
     memory += l->offset;
     for (int i = 0; i < n; i++) {
         memcpy(p[i].to, &memory, sizeof memory);
         memory += ((size_t)p[i].count * p[i].size + 63) & ~(size_t)63;
     }
+    if (o == l) return;
+    l->h = o->h; l->c = o->c; l->z = o->z; l->rh = o->rh; l->pre = o->pre;
 }
 
 /* ---- states ------------------------------------------------------------------------------------------------------------------ */
@@ -110,18 +122,19 @@ void rnn_lane_begin(rnn_lane *l) {
     l->steps = j->lens ? 0 : j->z.t;
     l->first = l->end = 0;
     for (int64_t r = 0; r < l->rows; r++) {
+        int64_t len = length_of(l, r);
+        if (len > l->steps) l->steps = len;
+        l->flip[r] = 0;
+        if (l->owner != l) continue;
         load_state(l, j->h0, r, rnn_lane_h(l, r, 0));
         if (j->fused) memset(rnn_at(j, rnn_lane_h(l, r, 1), j->z.h), 0, (size_t)(j->padded - j->z.h) * j->real);
         if (j->spec->kind == RNN_LSTM) load_state(l, j->c0, r, rnn_lane_c(l, r));
-        l->flip[r] = 0;
-        int64_t len = length_of(l, r);
-        if (len > l->steps) l->steps = len;
         for (int64_t t = len; t < j->z.t && j->y; t++) memset(rnn_lane_y(l, t, r), 0, (size_t)j->z.h * clstm_type_size(j->z.type));
     }
 }
 
 void rnn_lane_end(rnn_lane *l) {
-    for (int64_t r = 0; r < l->rows; r++) {
+    for (int64_t r = 0; r < l->rows && l->owner == l; r++) {
         save_state(l, rnn_lane_h(l, r, l->flip[r]), r, l->job->yh);
         if (l->job->spec->kind == RNN_LSTM) save_state(l, rnn_lane_c(l, r), r, l->job->yc);
     }
@@ -202,7 +215,7 @@ static void fused_part(rnn_lane *l, int phase, int64_t p0, int64_t p1) {
 
 /* ---- the walk ------------------------------------------------------------------------------------------------------------------ */
 
-void rnn_lane_open(rnn_lane *l, int64_t s) {
+static void open_step(rnn_lane *l, int64_t s) {
     const rnn_job *j = l->job;
     bool reverse = j->dir[l->d].reverse;
     l->s = s;
@@ -220,24 +233,30 @@ void rnn_lane_open(rnn_lane *l, int64_t s) {
 
 int rnn_lane_phases(const rnn_job *j) { return j->fused && j->split ? 2 : 1; }
 
-void rnn_lane_part(rnn_lane *l, int phase, int part, int parts) {
+static void step_part(rnn_lane *l, int phase) {
     const rnn_job *j = l->job;
     const rnn_direction *d = &j->dir[l->d];
     bool fresh = !j->single && phase == 0 && l->t == (d->reverse ? l->end - 1 : l->first);
     int64_t panels = phase ? d->last.layout.panels : d->r.layout.panels;
-    int64_t p0 = panels * part / parts, p1 = panels * (part + 1) / parts;
+    int64_t p0 = panels * l->part / j->parts, p1 = panels * (l->part + 1) / j->parts;
     if (p0 == p1) return;
     if (fresh) chunk_products(l, p0, p1);
     if (j->fused) fused_part(l, phase, p0, p1);
     else rnn_lane_scalar_step(l);
 }
 
-void rnn_lane_close(rnn_lane *l) {
+static void close_step(rnn_lane *l) {
     const rnn_job *j = l->job;
     for (int64_t i = 0; i < l->n_active && j->fused; i++) {
         l->flip[l->active[i]] ^= 1;
         if (j->trace) rnn_lane_report_fused(l, l->active[i]);
     }
+}
+
+void rnn_lane_step(rnn_lane *l, int64_t s, int phase) {
+    if (phase == 0) open_step(l, s);
+    step_part(l, phase);
+    if (phase + 1 == rnn_lane_phases(l->job)) close_step(l);
 }
 
 bool rnn_lane_run(rnn_lane *l) {
@@ -246,9 +265,7 @@ bool rnn_lane_run(rnn_lane *l) {
     rnn_lane_begin(l);
     for (int64_t s = 0; s < l->steps; s++) {
         if (j->cancel && atomic_load_explicit(j->cancel, memory_order_relaxed)) return false;
-        rnn_lane_open(l, s);
-        for (int p = 0; p < phases; p++) rnn_lane_part(l, p, 0, 1);
-        rnn_lane_close(l);
+        for (int p = 0; p < phases; p++) rnn_lane_step(l, s, p);
     }
     rnn_lane_end(l);
     return true;

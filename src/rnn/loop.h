@@ -1,5 +1,6 @@
 /* rnn/loop: the time loop of the three cells. A job is one node at its shapes, made by prepare; a lane is a range of batch rows
- * of one direction, which depends on no other lane. Within a step, panels of hidden units are independent of each other.
+ * of one direction, which depends on no other lane. Within a step, panels of hidden units are independent of each other, so a lane may
+ * be walked by several threads: each has a lane of its own, a part of the panels, and its walk; the first owns states and products.
  *
  *   products    X.W + bias of a chunk of steps, panel-interleaved (T = 1: left to the step)
  *   step        float with default activations: the kernels' fused step. Otherwise: H.R by the packed product, then cell.h
@@ -24,6 +25,8 @@ typedef struct rnn_direction {
 typedef struct rnn_lane {
     const struct rnn_job *job;
     int d;
+    struct rnn_lane *owner;         /* of the memory of states and products: itself, or the lane of part 0 */
+    int part;                       /* which of job->parts parts of the panels */
     int64_t b0, rows, steps;        /* steps: the longest sequence of the lane's rows */
     int64_t s, t, n_active;         /* the step at hand, its time, the rows that take part */
     int64_t first, end;             /* times whose products stand in pre */
@@ -66,22 +69,20 @@ typedef struct rnn_job {
     /* who does what */
     int64_t panel_units;
     bool together;                  /* lanes run in several threads, each with memory of its own */
-    int n_lanes, parts;             /* parts > 1: panels of a step are shared out, all lanes in step */
+    int n_lanes, parts;             /* parts > 1: lanes are parts of a direction's panels, all in step */
     rnn_lane *lanes;
 } rnn_job;
 
-/* Bytes of memory that a lane of so many rows needs; rnn_lane_place cuts them up. */
-bool rnn_lane_bytes(const rnn_job *j, int64_t rows, size_t *bytes);
+/* Bytes of memory of its own that a lane needs; rnn_lane_place cuts them up (an owner's before those of its other parts). */
+bool rnn_lane_bytes(const rnn_lane *l, size_t *bytes);
 void rnn_lane_place(rnn_lane *l, unsigned char *memory);
 
-/* Runs one lane from initial to final states; false: cancelled. */
+/* Runs a lane that has all panels from initial to final states; false: cancelled. */
 bool rnn_lane_run(rnn_lane *l);
-/* The same in pieces, for steps whose panels are shared out: begin; for each s: open, part 0..parts-1 of each phase, close; end. */
+/* The same in pieces: begin; for each step s and phase: this lane's part, when all parts of what came before are done; end. */
 void rnn_lane_begin(rnn_lane *l);
-void rnn_lane_open(rnn_lane *l, int64_t s);
 int rnn_lane_phases(const rnn_job *j);
-void rnn_lane_part(rnn_lane *l, int phase, int part, int parts);
-void rnn_lane_close(rnn_lane *l);
+void rnn_lane_step(rnn_lane *l, int64_t s, int phase);
 void rnn_lane_end(rnn_lane *l);
 
 /* The step at hand in the specification's scalar form; and what a fused step left in row r's trace buffer, told to the sink. */

@@ -4,6 +4,7 @@
 #include "rnn/loop.h"
 #include "tensor/tensor.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +21,11 @@ typedef struct rnn_prepared {
     void *vectors;
     unsigned char *placed;          /* the scratch that the lanes were cut from */
     atomic_bool cancelled;          /* by a lane in another thread */
-    int phase;                      /* of the step at hand, when its panels are shared out */
+    util_pool *pool;                /* when the panels of steps are shared out: */
+    int team;                       /* threads that walk together */
+    atomic_llong stop_at;           /* the step that nobody begins */
+    int64_t step;                   /* threads that cannot meet are told what to do next */
+    int phase;
     rnn_lane lanes[];
 } rnn_prepared;
 
@@ -155,13 +160,14 @@ static clstm_status settle_vectors(rnn_prepared *p, op_ctx *ctx) {
 /* ---- who does what ----------------------------------------------------------------------------------------------------------------- */
 
 /* Multiply-adds of a step below which a thread's share does not pay for the meeting at its end, and of a whole call below which it
- * does not pay to wake a sleeping thread; rows of a lane from which sharing out rows is as fast as sharing out panels. */
-enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 16 };
+ * does not pay to wake a sleeping thread; rows of a lane from which sharing out rows is as fast as sharing out panels, as long as the
+ * weights of a step are not more than a core's own cache holds. */
+enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 4, CORE_CACHE = 2 << 20 };
 
 static int common_divisor(int a, int b) { return b ? common_divisor(b, a % b) : a; }
 
-/* Directions go to threads of their own; within a direction batch rows are shared out when they are many (no meeting until the
- * end), else the panels of each step (a meeting for each step, but every core keeps its own part of R in its own cache). */
+/* Directions go to threads of their own; within a direction batch rows are shared out when they are enough (no meeting until the
+ * end), else the panels of each step (a meeting after each, but every core keeps its own part of R in its own cache). */
 static void share_out(rnn_job *j, int threads) {
     int64_t d = j->spec->directions, units = d * j->z.b * j->spec->gates * j->z.h;
     double step = (double)units * (double)(j->z.h + (j->single ? j->z.i : 0)), call = (double)units * (double)(j->z.h + j->z.i) * (double)j->z.t;
@@ -170,20 +176,27 @@ static void share_out(rnn_job *j, int threads) {
     if (threads < 2 || j->trace || step < WORTH_SHARING || call < WORTH_WAKING) return;
     int64_t ways = threads / common_divisor(threads, (int)d);       /* of each direction */
     int64_t least = j->fused ? LANE_ROWS : 1, panels = (j->padded + j->panel_units - 1) / j->panel_units;
+    double weights = step / (double)(d * j->z.b) * (double)j->real;
     j->together = true;
-    if (j->z.b >= ways * least) j->n_lanes = (int)(d * ways);
-    else if (j->fused) j->parts = (int)(ways < panels ? ways : panels);
+    if (j->z.b >= ways * least && (weights <= CORE_CACHE || !j->fused)) j->n_lanes = (int)(d * ways);
+    else if (j->fused) {
+        j->parts = (int)(ways < panels ? ways : panels);
+        j->n_lanes = (int)d * j->parts;
+    }
 }
 
+/* Lanes by direction, then by rows or by part. */
 static clstm_status settle_lanes(rnn_prepared *p, op_ctx *ctx) {
     rnn_job *j = &p->job;
-    int64_t ways = j->n_lanes / j->spec->directions;
+    int directions = j->spec->directions;
+    int64_t ways = j->parts > 1 ? 1 : j->n_lanes / directions;
     j->lanes = p->lanes;
     for (int i = 0; i < j->n_lanes; i++) {
-        int64_t way = i / j->spec->directions, b0 = j->z.b * way / ways, rows = j->z.b * (way + 1) / ways - b0;
+        int64_t way = j->parts > 1 ? 0 : i / directions, b0 = j->z.b * way / ways, rows = j->z.b * (way + 1) / ways - b0;
         size_t bytes;
-        j->lanes[i] = (rnn_lane){.job = j, .d = i % j->spec->directions, .b0 = b0, .rows = rows, .offset = ctx->scratch_bytes};
-        if (!rnn_lane_bytes(j, rows, &bytes)) return op_unsupported(ctx, "a batch of %lld is too large", (long long)j->z.b);
+        j->lanes[i] = (rnn_lane){.job = j, .d = i % directions, .owner = &j->lanes[j->parts > 1 ? i % directions : i],
+                                 .part = j->parts > 1 ? i / directions : 0, .b0 = b0, .rows = rows, .offset = ctx->scratch_bytes};
+        if (!rnn_lane_bytes(&j->lanes[i], &bytes)) return op_unsupported(ctx, "a batch of %lld is too large", (long long)j->z.b);
         if (j->together || i == j->n_lanes - 1) ctx->scratch_bytes += bytes;     /* one after another: all in the same place */
     }
     return CLSTM_OK;
@@ -206,7 +219,7 @@ clstm_status rnn_prepare(op_ctx *ctx) {
     job.single = job.fused && job.z.t == 1 && !job.split;
     job.panel_units = w.units;
     share_out(&job, util_pool_threads(ctx->env->pool));
-    int64_t rows = job.z.b * s->directions / job.n_lanes;
+    int64_t rows = job.parts > 1 ? job.z.b : job.z.b * s->directions / job.n_lanes;
     job.chunk = rows >= CHUNK_ROWS || rows == 0 ? 1 : CHUNK_ROWS / rows;
     if (job.chunk > job.z.t) job.chunk = job.z.t;
     size_t lanes = align64(sizeof(rnn_prepared) + (size_t)job.n_lanes * sizeof(rnn_lane)), vectors = vector_bytes(&job, &w);
@@ -266,28 +279,54 @@ static void bind(rnn_prepared *p, op_ctx *ctx) {
     j->yc = op_has_out(ctx, RNN_YC) ? op_out(ctx, RNN_YC)->data : NULL;
 }
 
+static bool cancelled(const rnn_job *j) { return j->cancel && atomic_load_explicit(j->cancel, memory_order_relaxed); }
+
 /* Tasks of the pool. */
 static void whole_lane(void *arg, int i) {
     rnn_prepared *p = arg;
     if (!rnn_lane_run(&p->job.lanes[i])) atomic_store_explicit(&p->cancelled, true, memory_order_relaxed);
 }
 
-static void part_of_step(void *arg, int i) {
+/* One of the threads that walk together, one step after another, with a meeting after each: all of its lanes. */
+static void team_member(void *arg, int index) {
     rnn_prepared *p = arg;
     rnn_job *j = &p->job;
-    rnn_lane_part(&j->lanes[i % j->n_lanes], p->phase, i / j->n_lanes, j->parts);
+    int phases = rnn_lane_phases(j);
+    for (int i = index; i < j->n_lanes; i += p->team) rnn_lane_begin(&j->lanes[i]);
+    util_pool_meet(p->pool, index, p->team);
+    for (int64_t s = 0; s < j->lanes[index].steps; s++) {
+        if (s >= atomic_load_explicit(&p->stop_at, memory_order_relaxed)) return;
+        for (int phase = 0; phase < phases; phase++) {
+            for (int i = index; i < j->n_lanes; i += p->team) rnn_lane_step(&j->lanes[i], s, phase);
+            /* told before the meeting, so that all stop at the same step */
+            if (index == 0 && cancelled(j)) atomic_store_explicit(&p->stop_at, s + 1, memory_order_relaxed);
+            util_pool_meet(p->pool, index, p->team);
+        }
+    }
+    for (int i = index; i < j->n_lanes; i += p->team) rnn_lane_end(&j->lanes[i]);
 }
 
-/* All lanes (the directions) go step by step, and the panels of each step are shared out. */
+static void part_of_step(void *arg, int i) {
+    rnn_prepared *p = arg;
+    rnn_lane_step(&p->job.lanes[i], p->step, p->phase);
+}
+
+/* All lanes go step by step: parts of the directions' panels. */
 static bool run_in_step(rnn_prepared *p, util_pool *pool) {
     rnn_job *j = &p->job;
-    int phases = rnn_lane_phases(j);
+    int phases = rnn_lane_phases(j), most = util_pool_team_most(pool);
+    p->pool = pool;
+    p->team = most < j->n_lanes ? most : j->n_lanes;
+    atomic_store_explicit(&p->stop_at, LLONG_MAX, memory_order_relaxed);
+    if (p->team > 1) {
+        if (cancelled(j)) return false;
+        util_pool_team(pool, p->team, team_member, p);
+        return atomic_load_explicit(&p->stop_at, memory_order_relaxed) >= j->lanes[0].steps;
+    }
     for (int i = 0; i < j->n_lanes; i++) rnn_lane_begin(&j->lanes[i]);
-    for (int64_t s = 0; s < j->lanes[0].steps; s++) {
-        if (j->cancel && atomic_load_explicit(j->cancel, memory_order_relaxed)) return false;
-        for (int i = 0; i < j->n_lanes; i++) rnn_lane_open(&j->lanes[i], s);
-        for (p->phase = 0; p->phase < phases; p->phase++) util_pool_run(pool, j->n_lanes * j->parts, part_of_step, p);
-        for (int i = 0; i < j->n_lanes; i++) rnn_lane_close(&j->lanes[i]);
+    for (p->step = 0; p->step < j->lanes[0].steps; p->step++) {
+        if (cancelled(j)) return false;
+        for (p->phase = 0; p->phase < phases; p->phase++) util_pool_run(pool, j->n_lanes, part_of_step, p);
     }
     for (int i = 0; i < j->n_lanes; i++) rnn_lane_end(&j->lanes[i]);
     return true;

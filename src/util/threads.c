@@ -23,22 +23,28 @@ enum { STACK_BYTES = 4 << 20, TOUCHED_BYTES = 128 << 10 };      /* a sanitizer k
 enum { STACK_BYTES = 256 << 10, TOUCHED_BYTES = 128 << 10 };
 #endif
 
+enum { YIELD_TURNS = 256 };
+
 typedef struct worker { util_pool *pool; pthread_t thread; int index; } worker;
+
+/* How often a member of a team has come to a meeting: only it writes, so an arrival moves one cache line once. */
+typedef struct seat { _Alignas(64) atomic_uint meetings; } seat;
 
 struct util_pool {
     int threads, spin_us;
     clstm_parallel_for parallel_for;
     void *user;
     unsigned forks;                         /* as of creation */
+    _Alignas(64) atomic_uint generation;    /* a new value opens a region; what it says comes in the same cache line */
     void (*task)(void *, int);
     void *arg;
     int count;
     bool quit;
-    _Alignas(64) atomic_uint generation;    /* a new value opens a region */
-    atomic_uint sleepers;
+    _Alignas(64) atomic_uint sleepers;
     atomic_bool active;
     _Alignas(64) atomic_int pending;
     worker *workers;
+    seat *seats;
     int started;
 };
 
@@ -54,6 +60,12 @@ static void relax(void) {
 #endif
 }
 
+/* One look in vain. More threads than processors: let the others get on. */
+static void wait_turn(unsigned turn) {
+    relax();
+    if (turn % YIELD_TURNS == 0) sched_yield();
+}
+
 static int64_t now_us(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -66,9 +78,8 @@ static unsigned next_generation(util_pool *p, unsigned seen) {
     for (unsigned turn = 1;; turn++) {
         unsigned g = atomic_load_explicit(&p->generation, memory_order_acquire);
         if (g != seen) return g;
-        relax();
+        wait_turn(turn);
         if (turn % 64 || atomic_load_explicit(&p->active, memory_order_relaxed)) {
-            if (turn % 4096 == 0) sched_yield();        /* more threads than processors: let the others get on */
             if (turn % 64 == 0) since = -1;
             continue;
         }
@@ -117,7 +128,8 @@ clstm_status util_pool_create(int threads, int spin_us, clstm_parallel_for paral
     p->forks = atomic_load(&forks);
     if (parallel_for) { *out = p; return CLSTM_OK; }
     pthread_attr_t attr;
-    bool failed = !(p->workers = util_calloc((size_t)threads, sizeof *p->workers)) || pthread_attr_init(&attr);
+    p->seats = util_aligned_alloc((size_t)threads * sizeof *p->seats);
+    bool failed = !p->seats || !(p->workers = util_calloc((size_t)threads, sizeof *p->workers)) || pthread_attr_init(&attr);
     if (!failed) {
         pthread_attr_setstacksize(&attr, STACK_BYTES);
         for (int i = 1; i < threads && !failed; i++) {
@@ -142,6 +154,7 @@ void util_pool_destroy(util_pool *p) {
         for (int i = 1; i <= p->started; i++) pthread_join(p->workers[i].thread, NULL);
     }
     free(p->workers);
+    util_aligned_free(p->seats);
     util_aligned_free(p);
 }
 
@@ -174,8 +187,20 @@ void util_pool_run(util_pool *p, int count, void (*task)(void *, int), void *arg
     atomic_store_explicit(&p->pending, p->threads - 1, memory_order_relaxed);
     open_region(p);
     for (int i = 0; i < count; i += p->threads) task(arg, i);
-    for (unsigned turn = 1; atomic_load_explicit(&p->pending, memory_order_acquire); turn++) {
-        relax();
-        if (turn % 4096 == 0) sched_yield();
-    }
+    for (unsigned turn = 1; atomic_load_explicit(&p->pending, memory_order_acquire); turn++) wait_turn(turn);
+}
+
+int util_pool_team_most(const util_pool *p) { return p && !p->parallel_for && !in_child(p) ? p->threads : 1; }
+
+void util_pool_team(util_pool *p, int count, void (*task)(void *, int), void *arg) {
+    for (int i = 0; i < count && count > 1; i++) atomic_store_explicit(&p->seats[i].meetings, 0, memory_order_relaxed);
+    util_pool_run(p, count, task, arg);
+}
+
+void util_pool_meet(util_pool *p, int index, int count) {
+    if (count == 1) return;
+    unsigned mine = atomic_load_explicit(&p->seats[index].meetings, memory_order_relaxed) + 1;
+    atomic_store_explicit(&p->seats[index].meetings, mine, memory_order_release);
+    for (int i = 0; i < count; i++)
+        for (unsigned turn = 1; (int)(atomic_load_explicit(&p->seats[i].meetings, memory_order_acquire) - mine) < 0; turn++) wait_turn(turn);
 }

@@ -18,4 +18,11 @@ int util_pool_threads(const util_pool *pool);           /* NULL: 1 */
  * After fork() the child runs everything on the caller. */
 void util_pool_run(util_pool *pool, int count, void (*task)(void *arg, int index), void *arg);
 
+/* A team: task(arg, 0..count-1) all at once, each in a thread of its own, so that they may meet. How many there can be at most (1: a
+ * caller's parallel_for or a child of fork() gives no such promise); count must not exceed it. */
+int util_pool_team_most(const util_pool *pool);
+void util_pool_team(util_pool *pool, int count, void (*task)(void *arg, int index), void *arg);
+/* Called by every member with its index: returns when all `count` have come; what they wrote before is seen by all after. */
+void util_pool_meet(util_pool *pool, int index, int count);
+
 #endif

@@ -59,6 +59,44 @@ START_TEST(every_index_once)
 }
 END_TEST
 
+/* Members write their own place before a meeting and read all places after it, round after round. */
+typedef struct round_table {
+    util_pool *pool;
+    int count, rounds, place[2][MOST];
+    atomic_int wrong;
+} round_table;
+
+static void sit_down(void *arg, int index)
+{
+    round_table *t = arg;
+    for (int round = 0; round < t->rounds; round++) {
+        t->place[round & 1][index] = round * MOST + index;
+        util_pool_meet(t->pool, index, t->count);
+        for (int i = 0; i < t->count; i++)
+            if (t->place[round & 1][i] != round * MOST + i)
+                atomic_fetch_add(&t->wrong, 1);
+    }
+}
+
+START_TEST(teams_meet)
+{
+    static round_table t;
+    clstm_error err = {0};
+    memset(&t, 0, sizeof t);
+    ck_assert_int_eq(util_pool_create(pools[_i].threads, pools[_i].spin_us, NULL, NULL, &t.pool, &err), CLSTM_OK);
+    ck_assert_int_eq(util_pool_team_most(t.pool), pools[_i].threads);
+    for (t.count = 1; t.count <= pools[_i].threads; t.count++) {
+        t.rounds = 300;
+        util_pool_enter(t.pool);
+        util_pool_team(t.pool, t.count, sit_down, &t);
+        util_pool_team(t.pool, t.count, sit_down, &t);
+        util_pool_leave(t.pool);
+    }
+    ck_assert_int_eq(atomic_load(&t.wrong), 0);
+    util_pool_destroy(t.pool);
+}
+END_TEST
+
 static void in_reverse(void *user, int count, void (*task)(void *arg, int index), void *arg)
 {
     ++*(int *)user;
@@ -73,6 +111,7 @@ START_TEST(callers_parallel_for)
     int calls = 0;
     ck_assert_int_eq(util_pool_create(4, 0, in_reverse, &calls, &pool, &err), CLSTM_OK);
     ck_assert_int_eq(util_pool_threads(pool), 4);
+    ck_assert_int_eq(util_pool_team_most(pool), 1);     /* nobody promised that they run at once */
     regions(pool, 30);
     ck_assert_int_gt(calls, 0);
     util_pool_destroy(pool);
@@ -90,8 +129,9 @@ START_TEST(child_of_fork_goes_on_alone)
     if (child == 0) {
         alarm(20);
         regions(pool, 10);
+        int most = util_pool_team_most(pool);
         util_pool_destroy(pool);
-        _exit(0);
+        _exit(most != 1);
     }
     int status = -1;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -116,6 +156,7 @@ Suite *unit_suite(void)
 {
     Suite *suite = suite_create("threads");
     unit_add_loop(suite, "every index once", every_index_once, 0, sizeof pools / sizeof *pools);
+    unit_add_loop(suite, "teams meet", teams_meet, 0, sizeof pools / sizeof *pools);
     unit_add(suite, "parallel_for", callers_parallel_for);
     unit_add(suite, "fork", child_of_fork_goes_on_alone);
     unit_add(suite, "too many", too_many_threads);
