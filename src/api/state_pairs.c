@@ -202,13 +202,20 @@ void session_leave_state(clstm_session *s, session_plan *p) {
     }
 }
 
-clstm_status clstm_session_reset(clstm_session *s, clstm_error *err) {
-    UTIL_TRY(session_enter(s, err));
-    /* Made anew at the next plan: the shapes may be others then. */
-    clstm_state_destroy(s->own);
+/* A new own state for the current plan, or without one none until the next plan: the shapes may be others then. The old one stays
+ * when that fails. */
+static clstm_status renew_own(clstm_session *s, clstm_error *err) {
+    clstm_state *old = s->own;
     s->own = NULL;
     clstm_status status = s->current ? session_own_state(s, s->current, err) : CLSTM_OK;
-    return session_leave(s, status);
+    if (status != CLSTM_OK) s->own = old;
+    else clstm_state_destroy(old);
+    return status;
+}
+
+clstm_status clstm_session_reset(clstm_session *s, clstm_error *err) {
+    UTIL_TRY(session_enter(s, err));
+    return session_leave(s, renew_own(s, err));
 }
 
 clstm_status clstm_session_attach(clstm_session *s, clstm_state *state, clstm_error *err) {
@@ -276,11 +283,7 @@ clstm_status clstm_session_run_streams(clstm_session *s, clstm_state *const *sta
     s->attached = NULL;
     clstm_status status = session_choose_plan(s, !s->options.realtime, err);
     if (status == CLSTM_OK && !s->current->n_parts) status = util_fail(err, CLSTM_BAD_ARGUMENT, "the session carries no state");
-    if (status == CLSTM_OK && check_state(s->current, s->own, NULL) != CLSTM_OK) {  /* another number of lanes than last time */
-        clstm_state_destroy(s->own);
-        s->own = NULL;
-        status = session_own_state(s, s->current, err);
-    }
+    if (status == CLSTM_OK && check_state(s->current, s->own, NULL) != CLSTM_OK) status = renew_own(s, err);   /* another number of lanes than last time */
     if (status == CLSTM_OK) status = check_lanes(s->current, states, count, err);
     if (status == CLSTM_OK) {
         move_lanes(s->current, s->own, states, count, true);

@@ -1,10 +1,11 @@
-/* Failing memory: for every i, the i-th allocation of load, prepare and run fails. Each time the library must answer with an
- * error (or manage without), leak nothing, and go on working when memory is back.
+/* Failing memory: for every i, the i-th allocation of load, prepare and run, of what states do, and of conversion fails. Each time the
+ * library must answer with an error (or manage without), leak nothing, and go on working when memory is back.
  *
  *   alloc_fail MODEL_DIR...        a directory holds model.onnx; its test_data_set_0 is not needed: inputs are zeros
  *
  * The program has its own malloc family in front of the C library's, so that every allocation of every linked library counts. */
 #include <clstm/clstm.h>
+#include <clstm/convert.h>
 
 #include <errno.h>
 #include <malloc.h>
@@ -105,6 +106,12 @@ typedef struct outcome {
     unsigned long long hash;            /* of all tensor outputs */
 } outcome;
 
+static void hash_bytes(unsigned long long *hash, const void *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        *hash = (*hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3ull;
+}
+
 static void hash_value(unsigned long long *hash, const clstm_value *value)
 {
     for (size_t i = 0; value->kind == CLSTM_KIND_SEQUENCE && i < value->count; i++)
@@ -112,20 +119,20 @@ static void hash_value(unsigned long long *hash, const clstm_value *value)
     if (value->kind != CLSTM_KIND_TENSOR)
         return;
     size_t bytes = (size_t)clstm_tensor_count(&value->tensor) * clstm_type_size(value->tensor.type);
-    for (size_t i = 0; i < bytes; i++)
-        *hash = (*hash ^ ((const unsigned char *)value->tensor.data)[i]) * 0x100000001b3ull;
+    hash_bytes(hash, value->tensor.data, bytes);
 }
 
-enum { UNKNOWN_DIM = 3 };
+static int batch, length;               /* of dimensions whose name begins with b, and of other unknown ones */
 
-/* Zeros for every input, unknown dimensions UNKNOWN_DIM; buffers come from before counting. */
+/* Zeros for every input, unknown dimensions as above; buffers come from before counting. */
 static clstm_status run_on_zeros(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
 {
     for (size_t i = 0; i < clstm_model_input_count(model); i++) {
-        clstm_tensor input = clstm_model_input(model, i)->tensor;
+        const clstm_port *port = clstm_model_input(model, i);
+        clstm_tensor input = port->tensor;
         for (int k = 0; k < input.rank; k++)
             if (input.dims[k] < 0)
-                input.dims[k] = UNKNOWN_DIM;
+                input.dims[k] = port->dim_names[k] && port->dim_names[k][0] == 'b' ? batch : length;
         if ((size_t)clstm_tensor_count(&input) * clstm_type_size(input.type) > size)
             return o->status = CLSTM_BAD_ARGUMENT;
         input.data = zeros;
@@ -141,50 +148,137 @@ static clstm_status run_on_zeros(const clstm_model *model, clstm_session *sessio
     return o->status;
 }
 
-/* Load, create, prepare, run, with the allocation number `fail` failing (-1: none). A session that failed to prepare or run is
+/* What the states of a session can do, one after the other. */
+static clstm_status use_states(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
+{
+    static unsigned char saved[1 << 20];
+    clstm_state *state = NULL, *other = NULL;
+    clstm_carry_info info;
+    clstm_error ignored;
+    clstm_session_reset(session, &ignored);     /* the second time, from the start again */
+    if (run_on_zeros(model, session, zeros, size, o) != CLSTM_OK || !clstm_session_carry_describe(session, 0, &info))
+        return o->status;
+    if ((o->status = clstm_state_create(session, 0, &state, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_state_create(session, 0, &other, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_session_attach(session, state, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_session_run(session, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_state_save(state, saved, sizeof saved, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_state_load(other, saved, clstm_state_saved_size(other), &o->err)) == CLSTM_OK &&
+        (o->status = clstm_state_copy(state, other, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_session_attach(session, NULL, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_session_reset(session, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_session_run(session, &o->err)) == CLSTM_OK)
+        hash_bytes(&o->hash, saved, clstm_state_saved_size(state));
+    clstm_session_attach(session, NULL, &ignored);
+    clstm_state_destroy(state);
+    clstm_state_destroy(other);
+    return o->status;
+}
+
+static clstm_status hash_output(void *user, const void *bytes, size_t size, clstm_error *err)
+{
+    (void)err;
+    hash_bytes(user, bytes, size);
+    return CLSTM_OK;
+}
+
+/* The file's weights on their way out, and in again as a model. */
+typedef struct weights { clstm_convert_weight items[32]; char names[32][64]; size_t count; } weights;
+
+static clstm_status keep_weight(void *user, const char *name, const clstm_tensor *tensor, clstm_error *err)
+{
+    static char memory[4 << 20];
+    static size_t used;
+    weights *w = user;
+    size_t bytes = (size_t)clstm_tensor_count(tensor) * clstm_type_size(tensor->type);
+    if (w->count == 0)
+        used = 0;
+    if (w->count == 32 || strlen(name) >= sizeof w->names[0] || used + bytes > sizeof memory) {
+        snprintf(err->message, sizeof err->message, "the test keeps no more");
+        return err->status = CLSTM_UNSUPPORTED;
+    }
+    memcpy(memory + used, tensor->data, bytes);
+    clstm_convert_weight *item = &w->items[w->count];
+    item->name = strcpy(w->names[w->count++], name);
+    item->tensor = *tensor;
+    item->tensor.data = memory + used;
+    used += bytes;
+    return CLSTM_OK;
+}
+
+static clstm_status convert(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
+{
+    static weights kept;
+    (void)session, (void)zeros, (void)size;
+    kept.count = 0;
+    o->hash = 0xcbf29ce484222325ull;
+    if ((o->status = clstm_convert_onnx(model, NULL, 0, hash_output, &o->hash, &o->err)) == CLSTM_OK &&
+        (o->status = clstm_convert_weights_out(model, keep_weight, &kept, &o->err)) == CLSTM_OK)
+        o->status = clstm_convert_weights_in(kept.items, kept.count, NULL, hash_output, &o->hash, &o->err);
+    if (o->status == CLSTM_UNSUPPORTED)         /* no layer that PyTorch knows: as far as it goes */
+        o->status = CLSTM_OK;
+    return o->status;
+}
+
+/* What is done with a loaded model, and done again on the same session when it failed. */
+typedef struct scene {
+    const char *name;
+    unsigned carry;
+    clstm_status (*act)(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o);
+} scene;
+
+/* Load, create, act, with the allocation number `fail` failing (-1: none). A session that failed to prepare or run is
  * asked again with memory back: it must then answer like the first time. */
-static outcome whole_pass(const char *path, long fail, void *zeros, size_t size, outcome *again)
+static outcome whole_pass(const scene *scene, const char *path, long fail, void *zeros, size_t size, outcome *again)
 {
     outcome o;
     memset(&o, 0, sizeof o);
     clstm_model *model = NULL;
     clstm_session *session = NULL;
+    clstm_session_options options;
+    clstm_session_options_default(&options);
+    options.carry = scene->carry;
     memset(again, 0, sizeof *again);
     again->status = CLSTM_NOT_PREPARED;
     atomic_store(&allocations, 0);
     atomic_store(&fail_at, fail);
     atomic_store(&counting, true);
     if ((o.status = clstm_model_load(path, NULL, &model, &o.err)) == CLSTM_OK &&
-        (o.status = clstm_session_create(model, NULL, &session, &o.err)) == CLSTM_OK)
-        run_on_zeros(model, session, zeros, size, &o);
+        (o.status = clstm_session_create(model, &options, &session, &o.err)) == CLSTM_OK)
+        scene->act(model, session, zeros, size, &o);
     atomic_store(&counting, false);
     if (session && o.status != CLSTM_OK)
-        run_on_zeros(model, session, zeros, size, again);
+        scene->act(model, session, zeros, size, again);
     clstm_session_destroy(session);
     clstm_model_destroy(model);
     return o;
 }
 
-static int check_model(const char *path, void *zeros, size_t size)
+static int check_model(const scene *scene, const char *path, void *zeros, size_t size)
 {
-    outcome again, first = whole_pass(path, -1, zeros, size, &again);
+    outcome again, first = {0};
+    /* initial states and lengths among the constants fit one batch and length only */
+    first.status = CLSTM_BAD_ARGUMENT;
+    for (batch = 1; batch <= 4 && first.status != CLSTM_OK; batch += first.status != CLSTM_OK)
+        for (length = 8; length >= 2 && first.status != CLSTM_OK; length -= first.status != CLSTM_OK)
+            first = whole_pass(scene, path, -1, zeros, size, &again);
     if (first.status == CLSTM_BAD_ARGUMENT) {
-        printf("skip %s: does not run on zeros: %s\n", path, first.err.message);
+        printf("skip %s: %s: %s\n", scene->name, path, first.err.message);
         return -1;
     }
     if (first.status != CLSTM_OK) {
-        printf("not ok %s: %s\n", path, first.err.message);
+        printf("not ok %s: %s: %s\n", scene->name, path, first.err.message);
         return 1;
     }
     long total = atomic_load(&allocations), refused = 0, held = atomic_load(&live);
-    first = whole_pass(path, -1, zeros, size, &again);
+    first = whole_pass(scene, path, -1, zeros, size, &again);
     if (atomic_load(&live) != held) {
-        printf("not ok %s: %ld blocks leaked without any failure\n", path, atomic_load(&live) - held);
+        printf("not ok %s: %s: %ld blocks leaked without any failure\n", scene->name, path, atomic_load(&live) - held);
         return 1;
     }
     for (long i = 0; i < total; i++) {
         const char *wrong = NULL;
-        outcome o = whole_pass(path, i, zeros, size, &again);
+        outcome o = whole_pass(scene, path, i, zeros, size, &again);
         if (o.status == CLSTM_OK && o.hash != first.hash)
             wrong = "another answer";
         else if (o.status != CLSTM_OK && o.status != CLSTM_NO_MEMORY)
@@ -196,17 +290,18 @@ static int check_model(const char *path, void *zeros, size_t size)
         else if (atomic_load(&live) != held)
             wrong = "blocks leaked";
         if (wrong) {
-            printf("not ok %s: allocation %ld of %ld fails: %s (%s)\n", path, i, total, wrong, o.err.message);
+            printf("not ok %s: %s: allocation %ld of %ld fails: %s (%s)\n", scene->name, path, i, total, wrong, o.err.message);
             return 1;
         }
         refused += o.status == CLSTM_NO_MEMORY;
     }
-    printf("ok %s: %ld allocations, %ld of them needed\n", path, total, refused);
+    printf("ok %s: %s: %ld allocations, %ld of them needed\n", scene->name, path, total, refused);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
+    static const scene scenes[] = {{"run", 0, run_on_zeros}, {"states", CLSTM_CARRY_PORTS | CLSTM_CARRY_LAYERS, use_states}, {"convert", 0, convert}};
     int passed = 0, failed = 0, skipped = 0;
     size_t size = (size_t)64 << 20;
     void *zeros = calloc(1, size);
@@ -216,10 +311,12 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/model.onnx", argv[i]);
-        int result = check_model(path, zeros, size);
-        passed += result == 0;
-        failed += result > 0;
-        skipped += result < 0;
+        for (size_t k = 0; k < sizeof scenes / sizeof *scenes; k++) {
+            int result = check_model(&scenes[k], path, zeros, size);
+            passed += result == 0;
+            failed += result > 0;
+            skipped += result < 0;
+        }
     }
     free(zeros);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);

@@ -39,6 +39,13 @@ replay state tests/fuzz/seeds/state
 set -- $(find models tests/conformance -name model.onnx | LC_ALL=C sort)
 set -- "$@" tests/fuzz/seeds/model tests/data/bad
 mutations=$((mutations / 50))
+# everything that is there, as it is: sizes and depths of real models, on the small stack of replay.c
+all=$mutations mutations=0
+vectors=${CLSTM_SHARED:-../shared}/vectors
+[ -d "$vectors" ] || vectors=
+# shellcheck disable=SC2046,SC2086
+replay run $(find models $vectors -name '*.onnx')
+mutations=$all
 replay load --wire "$@"
 replay run --wire "$@"
 replay plan --wire "$@"
