@@ -127,6 +127,7 @@ typedef struct clstm_model_options {
     void (*warning)(void *user, const char *message);
     void *user;
     bool no_optimise;                       /* the graph stays as it is in the file; with the session's: a plain interpreter */
+    struct clstm_operators *operators;      /* NULL, or operators of the program's own (below); the model keeps a reference */
 } clstm_model_options;
 
 /* Loads an ONNX model. The file is mapped during the call only: it may be replaced afterwards, but not truncated meanwhile.
@@ -223,6 +224,99 @@ CLSTM_API const clstm_value *clstm_session_output(const clstm_session *session, 
 
 /* Asks a run in progress to stop between steps with CLSTM_CANCELLED. Async-signal-safe; without a run, the next one stops. */
 CLSTM_API void clstm_session_cancel(clstm_session *session);
+
+/* ---- Operators of a program's own -----------------------------------------------------------------------------------------------
+ *
+ * A model may use operators that clstm lacks. A program describes each by a row, as the library's own table does, puts the rows into
+ * a set and names the set in clstm_model_options. doc/own-operators.md is the how-to, examples/operator.c a whole program.
+ *
+ *     load     attributes, number and types of inputs of every node are checked against its row; then row.check
+ *     plan     row.infer for the shapes at hand; then row.prepare
+ *     run      row.run
+ *     at the end of the plan   row.release
+ *
+ * Where only the run knows the shapes, it goes through infer, prepare, run and release each time. Bodies of If, Loop and Scan and
+ * functions may use the operators like any other node. Callbacks must be safe on several threads at once (sessions of one model run
+ * at the same time), may not call into the session that runs them, and return a status: CLSTM_OK, or what clstm_call_fail gave. */
+
+typedef struct clstm_operators clstm_operators;         /* a set of rows */
+typedef struct clstm_call clstm_call;                   /* a node in one of its callbacks; ends with it */
+
+enum {
+    CLSTM_OPERATOR_PURE = 1,                /* outputs depend on inputs and attributes alone: with constant inputs it runs once, ahead of time */
+    CLSTM_OPERATOR_POINTWISE = 2,           /* an element of an output depends on those at its place in the inputs, which broadcast: streams may use it */
+    CLSTM_OPERATOR_IN_PLACE = 4,            /* output 0 may lie on input 0 when both have as many bytes: an element is read before its place is written */
+    CLSTM_OPERATOR_ALLOCATES = 8            /* output shapes come from the data: there is no infer, run calls clstm_call_allocate */
+};
+
+/* Zero-initialise and set what matters. The texts are copied.
+ *   inputs, outputs   "X:T slope?:T rest*:T": names, each with a type or a variable; ? may be absent, the last may be * (any number) or
+ *                     + (at least one); "any" is any type. Outputs' types are documentation: infer sets them.
+ *   types             "T=float,double I=int32,int64": what a variable may be, the same in every place. Groups: float*, int*, num*, all
+ *   attributes        "alpha:f=0.01 axis:i! mode:s=linear pads:I": a letter (i, f, s, t; lists I, F, S), then =DEFAULT, or ! when it must be
+ *                     given. A node with any other attribute is refused. */
+typedef struct clstm_operator_row {
+    const char *domain, *name;              /* NULL is the standard's domain: only for operators that this version lacks */
+    int since, until;                       /* the versions of the domain at which it holds; until 0: all later ones */
+    const char *inputs, *outputs, *types, *attributes;
+    unsigned flags;                         /* CLSTM_OPERATOR_* */
+    clstm_status (*check)(clstm_call *call);        /* may be NULL: are the attributes' values right? Inputs are not known yet */
+    clstm_status (*infer)(clstm_call *call);        /* clstm_call_set_output for each output */
+    clstm_status (*prepare)(clstm_call *call);      /* may be NULL: the shapes are final; clstm_call_keep, clstm_call_want_scratch */
+    clstm_status (*run)(clstm_call *call);          /* writes the outputs; should not allocate */
+    void (*release)(clstm_call *call);              /* may be NULL: frees what prepare made beyond clstm_call_keep */
+    void *user;                             /* for clstm_call_user */
+    void (*free_user)(void *user);          /* may be NULL: called when the set and the last model that has it are gone */
+} clstm_operator_row;
+
+CLSTM_API clstm_status clstm_operators_create(clstm_operators **set, clstm_error *err);
+/* Adds a row. CLSTM_BAD_ARGUMENT names what is wrong with it: a text that cannot be read, a name that clstm has itself, a version that
+ * another row of the set has. Not while another thread loads a model with the set. */
+CLSTM_API clstm_status clstm_register_operator(clstm_operators *set, const clstm_operator_row *row, clstm_error *err);
+/* Drops the caller's reference; models keep their own. */
+CLSTM_API void clstm_operators_destroy(clstm_operators *set);
+
+/* In every callback. Inputs and outputs are NULL when absent, when no tensor, and in check; an input's data is NULL while it is not
+ * known: before the run only constants have data, which prepare may pack. An output's data is NULL before the run. */
+CLSTM_API void *clstm_call_user(const clstm_call *call);
+CLSTM_API const char *clstm_call_node(const clstm_call *call);              /* the node's name */
+CLSTM_API int clstm_call_version(const clstm_call *call);                   /* of the domain, as the model imports it */
+CLSTM_API int clstm_call_inputs(const clstm_call *call);                    /* places, absent ones between others included */
+CLSTM_API int clstm_call_outputs(const clstm_call *call);
+CLSTM_API const clstm_tensor *clstm_call_input(const clstm_call *call, int index);
+CLSTM_API const clstm_tensor *clstm_call_output(const clstm_call *call, int index);
+/* Fails the callback: `return clstm_call_fail(call, CLSTM_BAD_MODEL, "...", ...)`. The node is put in front of the message. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+CLSTM_API clstm_status clstm_call_fail(clstm_call *call, clstm_status status, const char *format, ...);
+
+/* Attributes, or the row's default; without either 0, NULL and a count of 0. They live until release. */
+CLSTM_API bool clstm_call_has(const clstm_call *call, const char *attribute);
+CLSTM_API int64_t clstm_call_int(const clstm_call *call, const char *attribute);
+CLSTM_API float clstm_call_float(const clstm_call *call, const char *attribute);
+CLSTM_API const char *clstm_call_string(const clstm_call *call, const char *attribute);
+CLSTM_API const int64_t *clstm_call_ints(const clstm_call *call, const char *attribute, size_t *count);
+CLSTM_API const float *clstm_call_floats(const clstm_call *call, const char *attribute, size_t *count);
+CLSTM_API const char *const *clstm_call_strings(const clstm_call *call, const char *attribute, size_t *count);
+CLSTM_API const clstm_tensor *clstm_call_tensor(const clstm_call *call, const char *attribute);
+
+/* infer: the type and shape of output `index`; nothing happens when the node leaves it out. */
+CLSTM_API clstm_status clstm_call_set_output(clstm_call *call, int index, clstm_type type, int rank, const int64_t *dims);
+/* infer: the shape depends on the elements of input `index`. When this is not CLSTM_OK, return it at once: infer is called again
+ * when they are known. */
+CLSTM_API clstm_status clstm_call_need(clstm_call *call, int index);
+/* prepare, once: zeroed memory that stays until release, 64-byte aligned; then clstm_call_kept finds it. NULL without memory. */
+CLSTM_API void *clstm_call_keep(clstm_call *call, size_t bytes);
+CLSTM_API void *clstm_call_kept(const clstm_call *call);
+/* prepare: run needs so many bytes for its own use, 64-byte aligned, of no particular value at its start. */
+CLSTM_API clstm_status clstm_call_want_scratch(clstm_call *call, size_t bytes);
+CLSTM_API void *clstm_call_scratch(const clstm_call *call);
+/* run, with CLSTM_OPERATOR_ALLOCATES: gives output `index` its type, shape and memory; clstm_call_output then has it. */
+CLSTM_API clstm_status clstm_call_allocate(clstm_call *call, int index, clstm_type type, int rank, const int64_t *dims);
+/* run: task(arg, 0..count-1) on the session's threads, done when it returns; clstm_call_threads says how many there are. */
+CLSTM_API int clstm_call_threads(const clstm_call *call);
+CLSTM_API clstm_status clstm_call_parallel(clstm_call *call, int count, void (*task)(void *arg, int index), void *arg);
 
 /* ---- What is inside ------------------------------------------------------------------------------------------------------- */
 

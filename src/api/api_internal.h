@@ -8,6 +8,7 @@
 
 struct clstm_model {
     atomic_int refs;
+    clstm_operators *operators;             /* a reference, or NULL */
     onnx_model onnx;
     clstm_limits limits;
     clstm_port *inputs, *outputs;           /* as declared, before passes renamed anything */
@@ -19,6 +20,11 @@ struct clstm_model {
 
 /* Copies limits that a caller gave, after a look at each. */
 clstm_status api_limits_take(clstm_limits *to, const clstm_limits *from, clstm_error *err);
+
+/* ---- operators.c ---- */
+clstm_operators *api_operators_ref(clstm_operators *set);
+/* The set's row, as ops_find; `known` is only ever set to true. set may be NULL. */
+const op_desc *api_operators_find(const clstm_operators *set, const char *domain, const char *name, int version, bool *known);
 
 /* Fills model->uses from the graph, before passes rewrite it. */
 clstm_status api_count_operators(clstm_model *m, clstm_error *err);

@@ -17,8 +17,9 @@
 const char *clstm_version(void) { return PACKAGE_VERSION; }
 
 static const op_desc *lookup(void *user, const char *domain, const char *name, int version, bool *known) {
-    (void)user;
-    return ops_find(domain, name, version, known);
+    const clstm_model *m = user;
+    const op_desc *row = ops_find(domain, name, version, known);
+    return row ? row : api_operators_find(m->operators, domain, name, version, known);
 }
 
 static clstm_status make_ports(clstm_model *m, ir_value *const *values, size_t n, clstm_port **out, clstm_error *err) {
@@ -50,9 +51,10 @@ static void tell_doubts(const ir_graph *g, const onnx_source *src, const char *p
 }
 
 static clstm_status build(clstm_model *m, const onnx_source *src, bool optimise, clstm_error *err) {
-    UTIL_TRY(onnx_import(src, lookup, NULL, &m->onnx, err));
+    UTIL_TRY(onnx_import(src, lookup, m, &m->onnx, err));
     if (src->warning) tell_doubts(m->onnx.graph, src, m->onnx.producer);
     ir_graph *g = m->onnx.graph;
+    g->imported = ir_count_nodes(g);
     UTIL_TRY(api_count_operators(m, err));
     m->n_in = g->n_in;
     m->n_out = g->n_out;
@@ -77,6 +79,7 @@ static clstm_status load(const onnx_source *src, const clstm_model_options *opti
     atomic_init(&m->refs, 1);
     onnx_source source = *src;
     m->limits = *src->limits;
+    if (options) m->operators = api_operators_ref(options->operators);
     source.limits = &m->limits;
     source.warning = options ? options->warning : NULL;
     source.warning_user = options ? options->user : NULL;
@@ -122,6 +125,7 @@ void clstm_model_destroy(clstm_model *m) {
     if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
     ir_graph_destroy(m->onnx.graph);
     util_arena_destroy(&m->arena);
+    clstm_operators_destroy(m->operators);  /* its rows are the nodes' */
     free(m->uses);
     free(m);
 }

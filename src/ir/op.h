@@ -20,6 +20,8 @@ enum op_flag {
     OP_ALLOCATES = 1,       /* output shapes come from the data: run itself calls op_output_*; infer sets types only (rank -1) */
     OP_IMPURE = 2,          /* never folded (control flow with run-time limits, random numbers) */
     OP_CONTROL = 4,         /* has bodies */
+    OP_REGISTERED = 16,     /* a program's own (api/operators.c) */
+    OP_POINTWISE = 32,      /* OP_REGISTERED only: what time means to the others is plan/stream.c's */
     OP_SHAPE_ONLY = 8       /* run reads the inputs' shapes, never their elements: folds as soon as those are known */
 };
 
@@ -118,6 +120,8 @@ bool op_attr_given(const ir_node *n, const char *name);
 
 /* ---- for the loader, passes and plan ------------------------------------------------------------------------------------------ */
 
+/* CLSTM_BAD_ARGUMENT when a text of the row cannot be read or a function is missing. */
+clstm_status op_check_row(const op_desc *row, clstm_error *err);
 /* The row for (domain, name) valid at `version`; NULL when there is none. *known says whether the name exists at any version. */
 typedef const op_desc *(*op_lookup)(void *user, const char *domain, const char *name, int version, bool *known);
 /* Attributes, arity and constant types of the node against its row, then row->check. */

@@ -93,6 +93,6 @@ const op_desc ops_cast[] = {
     ROW("CastLike", 15, 18, "input:T1 target_type:T2", "", NULL, infer_like, view_same),
     ROW("CastLike", 19, 23, "input:T1 target_type:T2", "saturate:i=1", NULL, infer_like, view_same),
     ROW("CastLike", 24, 0, "input:T1 target_type:T2", "saturate:i=1 round_mode:s=up", NULL, infer_like, view_same),
-    {.domain = "", .name = "BitCast", .since = 26, .inputs = "input:T1", .outputs = "output:T2", .types = "T1=all", .attrs = "to:i!",
+    {.domain = "", .name = "BitCast", .since = 26, .inputs = "input:T1", .outputs = "output:T2", .types = "T1=all T2=all", .attrs = "to:i!",
      .check = check_to, .infer = infer_bits, .run = run_bits, .view = view_bits, .inplace = 1},
     OP_ARRAY_END};

@@ -166,6 +166,6 @@ const op_desc ops_create[] = {
     {.domain = "", .name = "ConstantOfShape", .since = 9, .inputs = "input:int64", .outputs = "output:T2", .types = "T2=all", .attrs = "value:t",
      .check = check_ConstantOfShape, .infer = infer_ConstantOfShape, .run = run_ConstantOfShape},
     RANGE(11, 26, "", "T=float,double,int16,int32,int64"), RANGE(27, 0, "stash_type:i=1", "T=float*,int16,int32,int64"),
-    {.domain = "", .name = "EyeLike", .since = 9, .inputs = "input:T1", .outputs = "output:T2", .types = "T1=all", .attrs = "dtype:i k:i=0",
+    {.domain = "", .name = "EyeLike", .since = 9, .inputs = "input:T1", .outputs = "output:T2", .types = "T1=all T2=all", .attrs = "dtype:i k:i=0",
      .check = check_EyeLike, .infer = infer_EyeLike, .run = run_EyeLike, .flags = OP_SHAPE_ONLY},
     OP_ARRAY_END};

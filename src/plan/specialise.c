@@ -285,7 +285,6 @@ clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clst
     specialiser s = {root, env, loading, 0, false, fold_budget(root)};
     bool changed = true;
     size_t nodes = ir_count_nodes(root);
-    if (!root->imported) root->imported = nodes;
     /* Passes open the way for folds and the other way round; eight rounds are far beyond what real models need. */
     for (int round = 0; round < 8 && changed; round++) {
         UTIL_TRY(visit_graph(&s, root, err));

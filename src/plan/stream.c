@@ -186,7 +186,8 @@ static clstm_status follow_node(follower *f, const ir_node *n) {
         if (i == 0) first = t;
     }
     if (!any) return CLSTM_OK;
-    if (n->domain[0]) return refuse(f, n, "is not known to be pointwise in time");
+    if (n->op->flags & OP_POINTWISE && running) return follow_pointwise(f, n);
+    if (n->domain[0] || n->op->flags & OP_REGISTERED) return refuse(f, n, "is not known to be pointwise in time");
     bool recurrent = !strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN");
     if (recurrent && n->index == IR_RECOVERED) return refuse(f, n, "stands for single steps of the model, whose state is not carried");
     if (recurrent) return follow_recurrent(f, n);

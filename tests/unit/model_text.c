@@ -106,7 +106,10 @@ pbuf model_text_graph(const char *inputs, const char *outputs, const char *nodes
         bool none = *in == '>';
         word(&line, " ");
         out = word(&line, " ");
-        pbuf n = pb_node(op, "", none ? "" : in, out);
+        char *name = strchr(op, ':');
+        if (name) *name++ = 0;
+        pbuf n = pb_node(name ? name : op, "", none ? "" : in, out);
+        if (name) pb_text(&n, F_NODE_DOMAIN, op);
         while ((w = word(&line, " "))) attribute(&n, w, bodies);
         pb_msg(&g, F_GRAPH_NODE, n);
     }
@@ -114,10 +117,20 @@ pbuf model_text_graph(const char *inputs, const char *outputs, const char *nodes
     return g;
 }
 
-model_text model_text_try(pbuf graph, const clstm_session_options *options) {
+pbuf model_text_model(pbuf graph) {
+    pbuf m = pb_model(graph), opset = {0};
+    pb_text(&opset, 1, "own");
+    pb_int(&opset, 2, 3);
+    pb_msg(&m, F_MODEL_OPSET, opset);
+    return m;
+}
+
+model_text model_text_try(pbuf graph, const clstm_session_options *options) { return model_text_try_with(graph, options, NULL); }
+
+model_text model_text_try_with(pbuf graph, const clstm_session_options *options, clstm_operators *operators) {
     model_text t = {0};
-    pbuf m = pb_model(graph);
-    clstm_model_options o = {.limits = options ? options->limits : NULL};
+    pbuf m = model_text_model(graph);
+    clstm_model_options o = {.limits = options ? options->limits : NULL, .operators = operators};
     if (clstm_model_load_memory(m.data, m.n, NULL, &o, &t.model, &t.err) == CLSTM_OK) clstm_session_create(t.model, options, &t.session, &t.err);
     pb_free(&m);
     return t;

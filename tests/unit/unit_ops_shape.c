@@ -143,10 +143,21 @@ START_TEST(table_is_sound)
 }
 END_TEST
 
+/* Every row of the table can be read. */
+START_TEST(table_rows)
+{
+    clstm_error err;
+    const op_desc *row;
+    for (size_t i = 0; (row = ops_row(i)); i++)
+        ck_assert_msg(op_check_row(row, &err) == CLSTM_OK, "%s %s %d: %s", row->domain, row->name, row->since, err.message);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *s = suite_create("ops_shape");
     unit_add_loop(s, "slice steps", slice_steps, 0, (int)(sizeof slices / sizeof *slices));
+    unit_add(s, "table_rows", table_rows);
     unit_add(s, "slice refusals", slice_refusals);
     unit_add(s, "gather range", gather_range);
     unit_add_loop(s, "transposes", transposes, 0, 5);

@@ -1,0 +1,333 @@
+/* ir/op_row: a row of the operator table: reading its texts, and holding nodes to them: arity, attributes, types. */
+#include "ir/op.h"
+
+#include "tensor/tensor.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- signatures: "X:T W:T B?:T rest*:T" ---------------------------------------------------------------------------------- */
+
+typedef struct param { const char *name, *type; int name_len, type_len; char mark; } param;   /* mark: 0 ? * + */
+
+/* Reads the next parameter; NULL at the end. */
+static const char *next_param(const char *s, param *p) {
+    while (*s == ' ') s++;
+    if (!*s) return NULL;
+    p->name = s;
+    p->name_len = (int)strcspn(s, "?*+: ");
+    s += p->name_len;
+    p->mark = *s == ':' || !*s ? 0 : *s++;
+    p->type = *s == ':' ? ++s : s;
+    p->type_len = (int)strcspn(s, " ");
+    return s + p->type_len;
+}
+
+typedef struct arity { int min, max; } arity;      /* max -1: open */
+static arity arity_of(const char *signature) {
+    arity a = {0, 0};
+    param p;
+    for (const char *s = signature; (s = next_param(s, &p));) {
+        if (p.mark == 0) a.min = ++a.max;
+        else if (p.mark == '?') a.max++;
+        else { if (p.mark == '+') a.min = a.max + 1; a.max = -1; }
+    }
+    return a;
+}
+
+/* ---- types ------------------------------------------------------------------------------------------------------------------ */
+
+#define BIT(t) (1u << (t))
+#define FLOATS (BIT(CLSTM_FLOAT) | BIT(CLSTM_DOUBLE) | BIT(CLSTM_FLOAT16) | BIT(CLSTM_BFLOAT16))
+#define INTS (BIT(CLSTM_INT8) | BIT(CLSTM_INT16) | BIT(CLSTM_INT32) | BIT(CLSTM_INT64) | BIT(CLSTM_UINT8) | BIT(CLSTM_UINT16) | \
+              BIT(CLSTM_UINT32) | BIT(CLSTM_UINT64))
+
+/* The set that a comma-separated list of types and groups names; 0 when a word is not one. */
+static uint32_t type_set(const char *s, int len) {
+    static const struct { const char *name; uint32_t set; } groups[] = {
+        {"float*", FLOATS}, {"int*", INTS}, {"num*", FLOATS | INTS}, {"all", FLOATS | INTS | BIT(CLSTM_BOOL)}};
+    uint32_t set = 0;
+    for (const char *end = s + len; s < end;) {
+        const char *comma = memchr(s, ',', (size_t)(end - s));
+        size_t n = comma ? (size_t)(comma - s) : (size_t)(end - s);
+        uint32_t one = 0;
+        for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+            if (strlen(groups[i].name) == n && !memcmp(groups[i].name, s, n)) one = groups[i].set;
+        for (int t = CLSTM_FLOAT; t <= CLSTM_BFLOAT16; t++)
+            if (strlen(clstm_type_name((clstm_type)t)) == n && !memcmp(clstm_type_name((clstm_type)t), s, n)) one = BIT(t);
+        if (!one) return 0;
+        set |= one;
+        s += n + 1;
+    }
+    return set;
+}
+
+/* The set of variable `name` in "T=float,double I=int64"; 0 when there is no such variable. */
+static uint32_t variable_set(const char *types, const char *name, int len) {
+    for (const char *s = types ? types : ""; *s;) {
+        while (*s == ' ') s++;
+        int n = (int)strcspn(s, "= "), whole = (int)strcspn(s, " ");
+        if (n == len && !memcmp(s, name, (size_t)n) && s[n] == '=') return type_set(s + n + 1, whole - n - 1);
+        s += whole;
+    }
+    return 0;
+}
+
+enum { MOST_VARIABLES = 8 };
+typedef struct binding { const char *name; int len; clstm_type type; } binding;
+
+/* Checks one value against one parameter and binds its variable. */
+static clstm_status check_type(op_ctx *ctx, const param *p, const clstm_value *v, binding *bound, int *n_bound) {
+    const char *type = p->type;
+    int len = p->type_len;
+    clstm_kind kind = CLSTM_KIND_TENSOR;
+    if (len == 3 && !memcmp(type, "any", 3)) return CLSTM_OK;
+    if (len > 5 && (!memcmp(type, "seq(", 4) || !memcmp(type, "opt(", 4))) {
+        if (type[0] == 'o') return CLSTM_OK;
+        kind = CLSTM_KIND_SEQUENCE;
+        type += 4;
+        len -= 5;
+    }
+    if (v->kind != kind)
+        return op_bad_model(ctx, "input %.*s must be a %s", p->name_len, p->name, kind == CLSTM_KIND_SEQUENCE ? "sequence" : "tensor");
+    if (kind == CLSTM_KIND_SEQUENCE && v->tensor.type == CLSTM_TYPE_NONE) return CLSTM_OK;
+    uint32_t set = variable_set(ctx->node->op->types, type, len);
+    bool variable = set != 0;
+    if (!set) set = type_set(type, len);
+    if (!set) return util_fail(ctx->err, CLSTM_INTERNAL, "the row's type %.*s is not one", len, type);
+    if (!(set & BIT(v->tensor.type)))
+        return op_unsupported(ctx, "input %.*s has type %s, which is not among those supported", p->name_len, p->name,
+                              clstm_type_name(v->tensor.type));
+    if (!variable) return CLSTM_OK;
+    for (int i = 0; i < *n_bound; i++)
+        if (bound[i].len == len && !memcmp(bound[i].name, type, (size_t)len)) {
+            if (bound[i].type == v->tensor.type) return CLSTM_OK;
+            return op_bad_model(ctx, "input %.*s has type %s, expected %s as the inputs before it", p->name_len, p->name,
+                                clstm_type_name(v->tensor.type), clstm_type_name(bound[i].type));
+        }
+    if (*n_bound < MOST_VARIABLES) bound[(*n_bound)++] = (binding){type, len, v->tensor.type};
+    return CLSTM_OK;
+}
+
+static clstm_status check_types(op_ctx *ctx) {
+    binding bound[MOST_VARIABLES];
+    int n_bound = 0, i = 0;
+    param p;
+    const char *s = next_param(ctx->node->op->inputs, &p);
+    for (; s && i < ctx->n_in; i++) {
+        if (op_has_in(ctx, i)) UTIL_TRY(check_type(ctx, &p, ctx->in[i], bound, &n_bound));
+        if (p.mark != '*' && p.mark != '+') s = next_param(s, &p);
+    }
+    return CLSTM_OK;
+}
+
+clstm_status op_infer(op_ctx *ctx) {
+    char text[256];
+    clstm_status s = check_types(ctx);
+    if (s == CLSTM_OK) s = ctx->node->op->infer(ctx);
+    if (s != CLSTM_OK && s != OP_DEFER) s = util_context(ctx->err, s, "%s", ir_node_text(text, sizeof text, ctx->node));
+    return s;
+}
+
+/* ---- attributes: "axis:i=0 direction:s=forward value:t!" ------------------------------------------------------------------- */
+
+typedef struct attr_row { const char *name; int len; char kind; bool required; const char *value; int value_len; } attr_row;
+
+static const char *next_attr(const char *s, attr_row *a) {
+    while (*s == ' ') s++;
+    if (!*s) return NULL;
+    a->name = s;
+    a->len = (int)strcspn(s, ":");
+    s += a->len + 1;
+    a->kind = *s++;
+    a->required = *s == '!';
+    if (a->required) s++;
+    a->value = *s == '=' ? ++s : NULL;
+    a->value_len = (int)strcspn(s, " ");
+    return s + a->value_len;
+}
+
+static bool find_row(const op_desc *op, const char *name, attr_row *a) {
+    size_t len = strlen(name);
+    for (const char *s = op->attrs ? op->attrs : ""; (s = next_attr(s, a));)
+        if ((size_t)a->len == len && !memcmp(a->name, name, len)) return true;
+    return false;
+}
+
+static clstm_status check_attrs(ir_node *n, clstm_error *err) {
+    attr_row a;
+    char name[96];
+    for (int i = 0; i < n->n_attrs; i++) {
+        util_escape(name, sizeof name, n->attrs[i].name);
+        if (!find_row(n->op, n->attrs[i].name, &a)) return util_fail(err, CLSTM_UNSUPPORTED, "attribute %s is not supported", name);
+        if (a.kind != (char)n->attrs[i].kind) return util_fail(err, CLSTM_BAD_MODEL, "attribute %s has the wrong type", name);
+        for (int k = 0; k < i; k++)
+            if (!strcmp(n->attrs[k].name, n->attrs[i].name)) return util_fail(err, CLSTM_BAD_MODEL, "attribute %s is given twice", name);
+    }
+    int bodies = 0;
+    for (const char *s = n->op->attrs ? n->op->attrs : ""; (s = next_attr(s, &a));) {
+        const ir_attr *given = NULL;
+        for (int i = 0; i < n->n_attrs && !given; i++)
+            if (!strncmp(n->attrs[i].name, a.name, (size_t)a.len) && !n->attrs[i].name[a.len]) given = &n->attrs[i];
+        if (a.required && !given) return util_fail(err, CLSTM_BAD_MODEL, "attribute %.*s is missing", a.len, a.name);
+        if (given && a.kind == IR_ATTR_GRAPH) {
+            if (!n->bodies) n->bodies = util_arena_alloc(n->graph->arena, 4, sizeof *n->bodies);
+            if (!n->bodies) return util_no_memory(err);
+            if (bodies < 4) n->bodies[bodies++] = given->v.g;
+        }
+    }
+    if (bodies) n->n_bodies = bodies;
+    return CLSTM_OK;
+}
+
+static clstm_status check_arity(const ir_node *n, clstm_error *err) {
+    arity in = arity_of(n->op->inputs), out = arity_of(n->op->outputs);
+    param p;
+    if (n->n_in < in.min || (in.max >= 0 && n->n_in > in.max))
+        return util_fail(err, CLSTM_BAD_MODEL, "has %d inputs, expected %s%d", n->n_in, n->n_in < in.min ? "at least " : "at most ",
+                         n->n_in < in.min ? in.min : in.max);
+    if (out.max >= 0 && n->n_out > out.max)
+        return util_fail(err, CLSTM_BAD_MODEL, "has %d outputs, expected at most %d", n->n_out, out.max);
+    const char *s = next_param(n->op->inputs, &p);
+    for (int i = 0; s && i < n->n_in; i++) {
+        if ((p.mark == 0 || p.mark == '+') && !n->inputs[i])
+            return util_fail(err, CLSTM_BAD_MODEL, "required input %.*s is missing", p.name_len, p.name);
+        if (p.mark != '*' && p.mark != '+') s = next_param(s, &p);
+    }
+    s = next_param(n->op->outputs, &p);
+    for (int i = 0; s && p.mark == 0; i++, s = next_param(s, &p))
+        if (i >= n->n_out || !n->outputs[i]) return util_fail(err, CLSTM_BAD_MODEL, "required output %.*s is missing", p.name_len, p.name);
+    return CLSTM_OK;
+}
+
+clstm_status op_check_node(ir_node *n, clstm_error *err) {
+    char text[256];
+    clstm_status s = check_arity(n, err);
+    if (s == CLSTM_OK) s = check_attrs(n, err);
+    if (s == CLSTM_OK && n->op->check) s = n->op->check(n, err);
+    return s == CLSTM_OK ? s : util_context(err, s, "%s", ir_node_text(text, sizeof text, n));
+}
+
+/* Not strtod: the host program's locale must not change a default. */
+static double decimal(const char *s, int len) {
+    double m = 0, scale = 1;
+    int exponent = 0, sign = 1;
+    bool fraction = false, negative = *s == '-';
+    for (int i = negative; i < len; i++) {
+        if (s[i] == '.') fraction = true;
+        else if (s[i] == 'e') { sign = s[i + 1] == '-' ? -1 : 1; exponent = atoi(s + i + 1 + (s[i + 1] == '-')); break; }
+        else { m = m * 10 + (s[i] - '0'); if (fraction) scale *= 10; }
+    }
+    m /= scale;
+    for (; exponent > 0; exponent--) m = sign > 0 ? m * 10 : m / 10;
+    return negative ? -m : m;
+}
+
+int64_t op_attr_int(const ir_node *n, const char *name) {
+    const ir_attr *given = ir_attr_find(n, name);
+    attr_row a;
+    if (given) return given->v.i;
+    return find_row(n->op, name, &a) && a.value ? strtoll(a.value, NULL, 10) : 0;
+}
+
+float op_attr_float(const ir_node *n, const char *name) {
+    const ir_attr *given = ir_attr_find(n, name);
+    attr_row a;
+    if (given) return given->v.f;
+    return find_row(n->op, name, &a) && a.value ? (float)decimal(a.value, a.value_len) : 0.0f;
+}
+
+const char *op_attr_string(const ir_node *n, const char *name) {
+    const ir_attr *given = ir_attr_find(n, name);
+    attr_row a;
+    if (given) return given->v.s;
+    if (!find_row(n->op, name, &a) || !a.value) return NULL;
+    return util_arena_strndup(n->graph->arena, a.value, (size_t)a.value_len);
+}
+
+const int64_t *op_attr_ints(const ir_node *n, const char *name, size_t *count) {
+    const ir_attr *given = ir_attr_find(n, name);
+    *count = given ? given->count : 0;
+    return given ? given->v.ints : NULL;
+}
+
+const float *op_attr_floats(const ir_node *n, const char *name, size_t *count) {
+    const ir_attr *given = ir_attr_find(n, name);
+    *count = given ? given->count : 0;
+    return given ? given->v.floats : NULL;
+}
+
+bool op_attr_given(const ir_node *n, const char *name) { return ir_attr_find(n, name) != NULL; }
+
+/* ---- is this a row? ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_word(const char *s, int len, const char *extra) {
+    for (int i = 0; i < len; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr(extra, s[i])) return false;
+    return len > 0;
+}
+
+static clstm_status check_signature(const op_desc *row, const char *signature, const char *what, clstm_error *err) {
+    param p;
+    bool last = false;
+    for (const char *s = signature; (s = next_param(s, &p));) {
+        const char *type = p.type;
+        int len = p.type_len;
+        if (last) return util_fail(err, CLSTM_BAD_ARGUMENT, "%s: only the last may be repeated", what);
+        if (!is_word(p.name, p.name_len, "_") || (p.mark && p.name[p.name_len + 1] != ':'))
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "%s: \"%.*s\" is not NAME:TYPE", what, (int)strcspn(p.name, " "), p.name);
+        last = p.mark == '*' || p.mark == '+';
+        if (len > 5 && (!memcmp(type, "seq(", 4) || !memcmp(type, "opt(", 4)) && type[len - 1] == ')') { type += 4; len -= 5; }
+        if ((len != 3 || memcmp(type, "any", 3)) && !variable_set(row->types, type, len) && !type_set(type, len))
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "%s: %.*s has the type \"%.*s\", which is neither a type nor a variable", what, p.name_len, p.name, len, type);
+    }
+    return CLSTM_OK;
+}
+
+static clstm_status check_variables(const op_desc *row, clstm_error *err) {
+    int count = 0;
+    for (const char *s = row->types ? row->types : ""; *(s += strspn(s, " "));) {
+        int whole = (int)strcspn(s, " "), name = (int)strcspn(s, "= ");
+        if (!is_word(s, name, "_") || name == whole || !type_set(s + name + 1, whole - name - 1))
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "types: \"%.*s\" is not VARIABLE=TYPE,TYPE...", whole, s);
+        if (++count > MOST_VARIABLES) return util_fail(err, CLSTM_BAD_ARGUMENT, "types: more than %d variables", MOST_VARIABLES);
+        s += whole;
+    }
+    return CLSTM_OK;
+}
+
+static bool is_default(const attr_row *a) {
+    const char *v = a->value;
+    if (a->kind == IR_ATTR_STRING) return a->value_len > 0;
+    if (a->kind != IR_ATTR_INT && a->kind != IR_ATTR_FLOAT) return false;
+    int sign = a->value_len > 0 && *v == '-', digits = (int)strspn(v + sign, "0123456789");
+    return digits > 0 && (sign + digits == a->value_len || (a->kind == IR_ATTR_FLOAT && is_word(v + sign, a->value_len - sign, ".-")));
+}
+
+static clstm_status check_attr_rows(const op_desc *row, clstm_error *err) {
+    attr_row a, other;
+    for (const char *s = row->attrs ? row->attrs : ""; *(s += strspn(s, " "));) {
+        int whole = (int)strcspn(s, " "), name = (int)strcspn(s, ": ");
+        if (!is_word(s, name, "_") || name + 1 >= whole || !strchr("ifstgpIFSTGx", s[name + 1]) || (name + 2 < whole && !strchr("=!", s[name + 2])))
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "attributes: \"%.*s\" is not NAME:KIND, NAME:KIND=DEFAULT or NAME:KIND!", whole, s);
+        const char *end = next_attr(s, &a);
+        if (a.value && (a.required || !is_default(&a))) return util_fail(err, CLSTM_BAD_ARGUMENT, "attributes: \"%.*s\" has a default that its kind cannot have", whole, s);
+        for (const char *t = end; (t = next_attr(t, &other));)
+            if (other.len == a.len && !memcmp(other.name, a.name, (size_t)a.len)) return util_fail(err, CLSTM_BAD_ARGUMENT, "attributes: %.*s is listed twice", a.len, a.name);
+        s = end;
+    }
+    return CLSTM_OK;
+}
+
+clstm_status op_check_row(const op_desc *row, clstm_error *err) {
+    if (!is_word(row->name, (int)strlen(row->name), "_.-")) return util_fail(err, CLSTM_BAD_ARGUMENT, "an operator's name is letters, digits and _.-");
+    if (*row->domain && !is_word(row->domain, (int)strlen(row->domain), "_.-")) return util_fail(err, CLSTM_BAD_ARGUMENT, "a domain is letters, digits and _.-");
+    if (row->since < 1 || (row->until && row->until < row->since)) return util_fail(err, CLSTM_BAD_ARGUMENT, "versions %d to %d", row->since, row->until);
+    UTIL_TRY(check_variables(row, err));
+    UTIL_TRY(check_signature(row, row->inputs, "inputs", err));
+    UTIL_TRY(check_signature(row, row->outputs, "outputs", err));
+    if (!*row->outputs) return util_fail(err, CLSTM_BAD_ARGUMENT, "outputs: there is none");
+    UTIL_TRY(check_attr_rows(row, err));
+    return row->infer && row->run ? CLSTM_OK : util_fail(err, CLSTM_BAD_ARGUMENT, "it has no infer or no run");
+}
