@@ -47,6 +47,24 @@ typedef struct clstm_convert_options {
 CLSTM_API clstm_status clstm_convert_weights_in(const clstm_convert_weight *weights, size_t n, const clstm_convert_options *options,
                                                 clstm_convert_sink sink, void *user, clstm_error *err);
 
+typedef struct clstm_convert_c_options {
+    const char *name;                       /* prefix of every public name: an identifier of at most 48 characters */
+    const char *header;                     /* what the source includes; NULL: NAME.h */
+    const clstm_convert_dim *dims;          /* defaults of symbolic dimensions (1 for those that are not here) */
+    size_t n_dims;
+    const clstm_convert_weight *constants;  /* inputs whose value is known for good: they are no parameters */
+    size_t n_constants;
+    bool with_main;                         /* a main() that reads raw little-endian inputs from stdin and writes raw outputs */
+} clstm_convert_c_options;
+
+/* Writes the model as one C99 source and its header, NAME.c (to sink with user `source`) and NAME.h (`header`), which need libm only and
+ * allocate nothing: NAME_run with all inputs and outputs, NAME_reset and NAME_step where there are states to carry - pairs of ports as
+ * a session finds them, and states inside layers where the model can be streamed. Symbolic dimensions are macros; one that the
+ * text had to be fixed for is refused by the header with any other value. CLSTM_UNSUPPORTED names the node that C text cannot express.
+ * The text is the same for the same model and options, and no name of the model stands in it but in escaped strings. */
+CLSTM_API clstm_status clstm_convert_c(clstm_model *model, const clstm_convert_c_options *options, clstm_convert_sink sink, void *source,
+                                       void *header, clstm_error *err);
+
 #ifdef __cplusplus
 }
 #endif
