@@ -1,6 +1,7 @@
 /* clstm-convert: models to files of other kinds, and weights to models. */
 #include "tool.h"
 
+#include "convert_c.h"
 #include "io/buffer.h"
 #include "io/safetensors.h"
 #include "io/value.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-typedef enum kind { KIND_NONE, KIND_ONNX, KIND_SAFETENSORS, KIND_NPZ } kind;
+typedef enum kind { KIND_NONE, KIND_ONNX, KIND_SAFETENSORS, KIND_NPZ, KIND_C } kind;
 
 typedef struct convert {
     tool t;
@@ -19,19 +20,23 @@ typedef struct convert {
     kind from, to;
     clstm_convert_options options;
     bool weights_options;           /* one of them was given */
+    bool with_main;
 } convert;
 
-enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY };
+enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_MAIN };
 
 static const char help[] =
     "Converts INPUT to OUTPUT, which is written whole or not at all.\n\n"
     "  .onnx to .onnx            the model as the runtime reads it: constants folded, idle nodes and unused initialisers gone\n"
     "  .onnx to .safetensors     the weights of its recurrent layers, in PyTorch's names and gate order; also to .npz\n"
-    "  .safetensors to .onnx     the model of a PyTorch state_dict with LSTM, GRU, RNN, Linear and Embedding; also from .npz\n\n"
+    "  .safetensors to .onnx     the model of a PyTorch state_dict with LSTM, GRU, RNN, Linear and Embedding; also from .npz\n"
+    "  .onnx to .c               one C99 source, and the header beside it, that need libm only; the name of the file is that of its functions\n\n"
     "      --batch-first         (weights to model) input and output are [batch, time, ...], not [time, batch, ...]\n"
     "      --states              (weights to model) initial and last states become inputs h0, c0 and outputs hn, cn\n"
     "      --nonlinearity NAME   (weights to model) of nn.RNN layers: tanh (default) or relu\n"
-    "      --from KIND, --to KIND  onnx, safetensors or npz, whatever the suffixes say\n";
+    "      --main                (to C) with a main() that reads raw little-endian inputs from stdin, in order, and writes raw outputs\n"
+    "      --const NAME=VALUE    (to C) an input's value that is known for good\n"
+    "      --from KIND, --to KIND  onnx, safetensors, npz or c, whatever the suffixes say\n";
 
 static const char common[] =
     "      --dim NAME=N          fix a symbolic dimension of the inputs\n"
@@ -43,11 +48,12 @@ static const struct option options[] = {
     {"from", required_argument, NULL, OPTION_FROM}, {"to", required_argument, NULL, OPTION_TO},
     {"batch-first", no_argument, NULL, OPTION_BATCH_FIRST}, {"states", no_argument, NULL, OPTION_STATES},
     {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY},
+    {"main", no_argument, NULL, OPTION_MAIN}, {"const", required_argument, NULL, TOOL_OPTION_CONST},
     {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"limit", required_argument, NULL, TOOL_OPTION_LIMIT},
     {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, {0},
 };
 
-static const struct { const char *name; kind kind; } kinds[] = {{"onnx", KIND_ONNX}, {"safetensors", KIND_SAFETENSORS}, {"npz", KIND_NPZ}};
+static const struct { const char *name; kind kind; } kinds[] = {{"onnx", KIND_ONNX}, {"safetensors", KIND_SAFETENSORS}, {"npz", KIND_NPZ}, {"c", KIND_C}};
 
 static kind kind_named(const char *name) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -77,6 +83,7 @@ static int set_option(convert *c, int option, const char *argument) {
         c->options.relu = !strcmp(argument, "relu");
         c->weights_options = true;
         return -1;
+    case OPTION_MAIN: c->with_main = true; return -1;
     default: return tool_option(&c->t, option, argument);
     }
 }
@@ -184,7 +191,11 @@ static int run(convert *c) {
     if (!c->to) return tool_usage(&c->t, "%s: no kind of file that can be written; --to names one", io_escape(name, sizeof name, c->output));
     if (c->from != KIND_ONNX && c->to != KIND_ONNX) return tool_usage(&c->t, "weights are converted to a model only");
     if (c->from == KIND_ONNX && c->weights_options) return tool_usage(&c->t, "--batch-first, --states and --nonlinearity are for weights to a model");
-    if ((c->from != KIND_ONNX || c->to != KIND_ONNX) && c->t.dims.count) return tool_usage(&c->t, "--dim is for .onnx to .onnx");
+    if (c->from != KIND_ONNX || (c->to != KIND_ONNX && c->to != KIND_C)) {
+        if (c->t.dims.count) return tool_usage(&c->t, "--dim is for .onnx to .onnx or .c");
+    }
+    if (c->to != KIND_C && (c->with_main || c->t.consts.count)) return tool_usage(&c->t, "--main and --const are for .onnx to .c");
+    if (c->to == KIND_C) return convert_to_c(&c->t, c->input, c->output, c->with_main);
     int code = TOOL_OK;
     if ((c->from == KIND_ONNX ? from_model(c, &out, &err) : from_weights(c, &out, &err)) != CLSTM_OK) code = tool_refused(&c->t, &err);
     else if (io_buffer_write(&out, c->output, &err) != CLSTM_OK) code = tool_failed(&c->t, &err);

@@ -173,27 +173,39 @@ static clstm_status name_it(output *f, clstm_error *err) {
     return path_fail(err, f->path, "cannot write", errno);
 }
 
-/* Finishes and names the file. The object is gone afterwards, whatever the result. */
-static clstm_status output_commit(output *f, clstm_error *err) {
+/* All bytes are in the file, and it has a name of its own. */
+static clstm_status output_settle(output *f, clstm_error *err) {
     clstm_status status = CLSTM_OK;
     if (!f->direct && !f->temporary) status = name_it(f, err);
     int fd = f->fd;
     f->fd = -1;
     /* Quotas and network file systems tell of a full disk only here. */
     if (close(fd) && status == CLSTM_OK) status = path_fail(err, f->path, "cannot write", errno);
-    if (status == CLSTM_OK && f->temporary) {
-        if (rename(f->temporary, f->path)) status = path_fail(err, f->path, "cannot write", errno);
-        else { free(f->temporary); f->temporary = NULL; }
+    return status;
+}
+
+static clstm_status output_replace(output *f, clstm_error *err) {
+    if (!f->temporary) return CLSTM_OK;
+    if (rename(f->temporary, f->path)) return path_fail(err, f->path, "cannot write", errno);
+    free(f->temporary);
+    f->temporary = NULL;
+    return CLSTM_OK;
+}
+
+clstm_status io_files_write(const io_file *files, size_t n, clstm_error *err) {
+    output *f[IO_FILES_MOST] = {NULL};
+    clstm_status status = CLSTM_OK;
+    for (size_t i = 0; i < n && status == CLSTM_OK; i++) {
+        status = output_create(files[i].path, &f[i], err);
+        if (status == CLSTM_OK) status = output_write(f[i], files[i].bytes, files[i].size, err);
+        if (status == CLSTM_OK) status = output_settle(f[i], err);
     }
-    output_free(f);
+    for (size_t i = 0; i < n && status == CLSTM_OK; i++) status = output_replace(f[i], err);
+    for (size_t i = 0; i < n; i++)
+        if (f[i]) output_free(f[i]);
     return status;
 }
 
 clstm_status io_file_write(const char *path, const void *bytes, size_t size, clstm_error *err) {
-    output *f = NULL;
-    UTIL_TRY(output_create(path, &f, err));
-    clstm_status status = output_write(f, bytes, size, err);
-    if (status == CLSTM_OK) return output_commit(f, err);
-    output_free(f);
-    return status;
+    return io_files_write(&(io_file){path, bytes, size}, 1, err);
 }

@@ -11,4 +11,9 @@ clstm_status io_file_read(const char *path, int64_t max_bytes, unsigned char **b
  * path is replaced in one step. A path that is no regular file (a device, a pipe) is written directly. */
 clstm_status io_file_write(const char *path, const void *bytes, size_t size, clstm_error *err);
 
+/* The same for files that belong together: none is replaced before all are complete. */
+enum { IO_FILES_MOST = 2 };
+typedef struct io_file { const char *path; const void *bytes; size_t size; } io_file;
+clstm_status io_files_write(const io_file *files, size_t n, clstm_error *err);
+
 #endif

@@ -1,0 +1,10 @@
+/* tools/convert_c: clstm-convert MODEL.onnx OUTPUT.c. */
+#ifndef TOOLS_CONVERT_C_H
+#define TOOLS_CONVERT_C_H
+
+#include "tool.h"
+
+/* Writes OUTPUT and the header beside it; returns the exit status. */
+int convert_to_c(tool *t, const char *input, const char *output, bool with_main);
+
+#endif
