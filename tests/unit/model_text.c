@@ -37,8 +37,11 @@ static void ports(pbuf *g, unsigned field, const char *list) {
             if ((dims = strchr(colon + 1, '['))) {
                 for (dims++; *dims && *dims != ']'; dims += *dims == ',') {
                     pbuf d = {0};
-                    if (*dims == '?') dims++;
-                    else pb_int(&d, 1, strtoll(dims, &dims, 10));
+                    if (*dims == '?') {
+                        size_t n = strcspn(++dims, ",]");
+                        if (n) pb_bytes(&d, 2, dims, n);
+                        dims += n;
+                    } else pb_int(&d, 1, strtoll(dims, &dims, 10));
                     pb_msg(&shape, 1, d);
                 }
                 pb_msg(&tensor, 2, shape);
@@ -75,6 +78,9 @@ static void attribute(pbuf *node, char *text, pbuf *bodies) {
     if (*value == '@') {
         a = pb_attr(text, 5);
         pb_msg(&a, 6, bodies[atoi(value + 1)]);
+    } else if ((*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z')) {
+        a = pb_attr(text, 3);
+        pb_text(&a, 4, value);
     } else if (strchr(value, ',')) {
         a = pb_attr(text, 7);
         for (char *s = value; *s; s += *s == ',') pb_int(&a, 8, strtoll(s, &s, 10));

@@ -4,8 +4,8 @@
 
 #include "onnx_build.h"
 
-/* A GraphProto. Ports: "x:f[2,3] n:i[] c:b": name, type (f float, d double, i int64, b bool), shape when known.
- * Nodes, separated by ';':  "Op in,in,,in > out,out attr=3 attr=1.5 list=1,2 body=@0"   (@k: bodies[k], which is freed)
+/* A GraphProto. Ports: "x:f[2,3] n:i[] c:b": name, type (f float, d double, i int64, b bool), shape when known (? or ?name: open).
+ * Nodes, separated by ';':  "Op in,in,,in > out,out attr=3 attr=1.5 list=1,2 word=reverse body=@0"   (@k: bodies[k], which is freed)
  *                           "own:Op ..." is Op of domain "own", which the model imports at version 3
  * Constants:                "name = i[2] 1,2"   "name = f[] 0.5" */
 pbuf model_text_graph(const char *inputs, const char *outputs, const char *nodes, pbuf *bodies);
