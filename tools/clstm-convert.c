@@ -1,7 +1,7 @@
 /* clstm-convert: models to files of other kinds, and weights to models. */
 #include "tool.h"
 
-#include "convert_c.h"
+#include "convert_to_c.h"
 #include "io/buffer.h"
 #include "io/safetensors.h"
 #include "io/value.h"

@@ -1,5 +1,5 @@
-/* tools/convert_c: the source and the header are written together or not at all. */
-#include "convert_c.h"
+/* tools/convert_to_c: the source and the header are written together or not at all. */
+#include "convert_to_c.h"
 
 #include "inputs.h"
 #include "io/buffer.h"

@@ -1,6 +1,6 @@
-/* tools/convert_c: clstm-convert MODEL.onnx OUTPUT.c. */
-#ifndef TOOLS_CONVERT_C_H
-#define TOOLS_CONVERT_C_H
+/* tools/convert_to_c: clstm-convert MODEL.onnx OUTPUT.c. */
+#ifndef TOOLS_CONVERT_TO_C_H
+#define TOOLS_CONVERT_TO_C_H
 
 #include "tool.h"
 
