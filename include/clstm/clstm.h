@@ -348,6 +348,7 @@ typedef struct clstm_graph {
     size_t unused;                          /* no output needs them */
     size_t simplified;                      /* they changed nothing, or were joined with another */
     size_t fused;                           /* done by the node whose result they took */
+    size_t fused_rows;                      /* those of them that added a row, from which a product's sums now start: the last bit may differ */
     size_t recovered, recovered_layers;     /* part of a recurrent cell that the file spells out; the recurrent nodes made of them */
     size_t calls;                           /* steps of a run: an operator is called */
     size_t views;                           /* steps that cost nothing */

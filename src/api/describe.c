@@ -102,7 +102,8 @@ bool clstm_session_graph(const clstm_session *s, clstm_graph *graph) {
     if (!s->current) return false;
     plan_summarise(s->current->plan, &p);
     *graph = (clstm_graph){.before = p.before, .after = p.after, .folded = p.gone[IR_GONE_FOLDED], .unused = p.gone[IR_GONE_UNUSED],
-                           .simplified = p.gone[IR_GONE_SIMPLIFIED], .fused = p.gone[IR_GONE_FUSED], .recovered = p.gone[IR_GONE_RECOVERED],
+                           .simplified = p.gone[IR_GONE_SIMPLIFIED], .fused = p.gone[IR_GONE_FUSED] + p.gone[IR_GONE_ROWS],
+                           .fused_rows = p.gone[IR_GONE_ROWS], .recovered = p.gone[IR_GONE_RECOVERED],
                            .recovered_layers = p.recovered_layers, .calls = p.calls, .views = p.views, .dynamic = p.dynamic,
                            .arena_bytes = plan_arena_bytes(s->current->plan)};
     return true;

@@ -37,6 +37,7 @@ static void attr_destroy(ir_attr *a) {
 
 static void node_destroy(ir_node *n) {
     for (int i = 0; i < n->n_attrs; i++) attr_destroy(&n->attrs[i]);
+    if (n->epilogue) node_destroy(n->epilogue);
 }
 
 void ir_graph_destroy(ir_graph *g) {
@@ -177,7 +178,7 @@ void ir_graph_sweep(ir_graph *g) {
     size_t n = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         if (g->nodes[i]->mark == IR_DEAD) node_destroy(g->nodes[i]);
-        else g->nodes[n++] = g->nodes[i];
+        else if (g->nodes[i]->mark != IR_TAKEN) g->nodes[n++] = g->nodes[i];
     }
     g->n_nodes = n;
 }

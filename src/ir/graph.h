@@ -55,13 +55,14 @@ struct ir_node {
     ir_graph *graph;
     int index;                              /* position in the file, for messages; -1 for nodes of passes and functions */
     int mark;                               /* free for passes */
+    ir_node *epilogue;                      /* plans only: what is done to output 0 at the end (plan/fuse.c); this node's own */
 };
 
 /* The index of a recurrent node that stands for primitive operators of the file: no layer whose state the file leaves to a session. */
 enum { IR_RECOVERED = -2 };
 
 /* Why a node is there no more. */
-typedef enum ir_gone { IR_GONE_FOLDED, IR_GONE_UNUSED, IR_GONE_SIMPLIFIED, IR_GONE_FUSED, IR_GONE_RECOVERED, IR_GONE_KINDS } ir_gone;
+typedef enum ir_gone { IR_GONE_FOLDED, IR_GONE_UNUSED, IR_GONE_SIMPLIFIED, IR_GONE_FUSED, IR_GONE_ROWS, IR_GONE_RECOVERED, IR_GONE_KINDS } ir_gone;
 
 struct ir_graph {
     ir_graph *parent;                       /* NULL for the root */
@@ -100,8 +101,8 @@ void ir_count_uses(ir_graph *root);
 size_t ir_count_nodes(const ir_graph *g);
 /* Files what is gone since `*nodes` were counted under `why`, and counts anew. */
 void ir_note_gone(ir_graph *root, ir_gone why, size_t *nodes);
-/* Takes nodes out whose `mark` is IR_DEAD; order is kept. */
-enum { IR_DEAD = -1000000 };
+/* Takes nodes out whose `mark` is IR_DEAD, and those that live on as an epilogue (IR_TAKEN); order is kept. */
+enum { IR_DEAD = -1000000, IR_TAKEN };
 void ir_graph_sweep(ir_graph *g);
 /* Puts nodes in execution order; CLSTM_BAD_MODEL naming a node of a cycle. */
 clstm_status ir_graph_order(ir_graph *g, clstm_error *err);

@@ -170,24 +170,24 @@ static clstm_status run_Pow(op_ctx *c) {
     return CLSTM_OK;
 }
 
-#define ROW(Op, first, last, type_set, attributes, how) \
+#define ROW(Op, first, last, type_set, attributes, how, extra) \
     {.domain = "", .name = #Op, .since = first, .until = last, .inputs = "A:T B:T", .outputs = "C:T", .types = type_set, .attrs = attributes, \
-     .infer = infer, .prepare = prepare_##Op, .run = how, .inplace = 3}
+     .infer = infer, .prepare = prepare_##Op, .run = how, .inplace = 3, .flags = extra}
 #define OLD_ROWS(Op, how) \
-    ROW(Op, 1, 5, "T=num*", "axis:i broadcast:i=0 " OP_HINT, how), ROW(Op, 6, 6, "T=num*", "axis:i broadcast:i=0", how), \
-    ROW(Op, 7, 0, "T=num*", "", how)
+    ROW(Op, 1, 5, "T=num*", "axis:i broadcast:i=0 " OP_HINT, how, OP_MAP | OP_EPILOGUE), ROW(Op, 6, 6, "T=num*", "axis:i broadcast:i=0", how, OP_MAP | OP_EPILOGUE), \
+    ROW(Op, 7, 0, "T=num*", "", how, OP_MAP | OP_EPILOGUE)
 
 const op_desc ops_binary[] = {
     OLD_ROWS(Add, op_pointwise_run), OLD_ROWS(Sub, op_pointwise_run), OLD_ROWS(Mul, op_pointwise_run), OLD_ROWS(Div, run_division),
-    ROW(Mod, 10, 0, "T=num*", "fmod:i=0", run_division),
-    ROW(SwiGLU, 28, 0, "T=float*", "alpha:f=1", op_pointwise_run),
-    ROW(Pow, 1, 6, "T=float*", "axis:i broadcast:i=0", run_Pow),
+    ROW(Mod, 10, 0, "T=num*", "fmod:i=0", run_division, 0),
+    ROW(SwiGLU, 28, 0, "T=float*", "alpha:f=1", op_pointwise_run, 0),
+    ROW(Pow, 1, 6, "T=float*", "axis:i broadcast:i=0", run_Pow, 0),
     {.domain = "", .name = "Pow", .since = 7, .inputs = "X:T Y:T1", .outputs = "Z:T", .types = "T=float*,int32,int64 T1=num*", .attrs = "",
      .infer = infer, .prepare = prepare_Pow, .run = run_Pow, .inplace = 1},
     {.domain = "", .name = "PRelu", .since = 1, .until = 5, .inputs = "X:T slope:T", .outputs = "Y:T", .types = "T=float*", .attrs = OP_HINT,
-     .infer = infer_PRelu, .prepare = prepare_PRelu, .run = op_pointwise_run, .inplace = 1},
+     .infer = infer_PRelu, .prepare = prepare_PRelu, .run = op_pointwise_run, .inplace = 1, .flags = OP_MAP},
     {.domain = "", .name = "PRelu", .since = 6, .until = 6, .inputs = "X:T slope:T", .outputs = "Y:T", .types = "T=float*", .attrs = "",
-     .infer = infer_PRelu, .prepare = prepare_PRelu, .run = op_pointwise_run, .inplace = 1},
+     .infer = infer_PRelu, .prepare = prepare_PRelu, .run = op_pointwise_run, .inplace = 1, .flags = OP_MAP},
     {.domain = "", .name = "PRelu", .since = 7, .inputs = "X:T slope:T", .outputs = "Y:T", .types = "T=num*", .attrs = "",
-     .infer = infer_PRelu, .prepare = prepare_PRelu, .run = op_pointwise_run, .inplace = 1},
+     .infer = infer_PRelu, .prepare = prepare_PRelu, .run = op_pointwise_run, .inplace = 1, .flags = OP_MAP},
     OP_ARRAY_END};

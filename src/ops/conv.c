@@ -1,6 +1,7 @@
 /* ops/conv: Conv and ConvTranspose in one, two and three dimensions.
  * https://github.com/onnx/onnx/blob/main/docs/Operators.md : Conv, ConvTranspose */
 #include "ops/convolve.h"
+#include "ops/epilogue.h"
 #include "ops/widen.h"
 #include "ops/window.h"
 
@@ -17,6 +18,7 @@ typedef struct conv {
     size_t scratch, temp;           /* bytes a thread: gathered columns, then a phase's result */
     bool wide;                      /* float16 and bfloat16 are computed in float */
     size_t wide_x, wide_w, wide_b, wide_y;  /* offsets of the widened copies in scratch */
+    op_epilogue after;
     phase phases[];
 } conv;
 
@@ -256,7 +258,7 @@ static clstm_status prepare(op_ctx *ctx, bool transposed) {
     double work = 2.0 * (double)(c->batch * c->out_channels * c->out_size) * (double)(c->phases[0].c.k);
     c->threads = work > 2e5 ? util_pool_threads(ctx->env->pool) : 1;
     lay_out_scratch(ctx, c);
-    return CLSTM_OK;
+    return op_epilogue_prepare(ctx, &c->after);
 }
 static clstm_status prepare_conv(op_ctx *ctx) { return prepare(ctx, false); }
 static clstm_status prepare_transposed(op_ctx *ctx) { return prepare(ctx, true); }
@@ -283,6 +285,12 @@ static void spread(const conv *c, const phase *p, const unsigned char *from, uns
             }
 }
 
+/* The epilogue of positions [at, at + n) of the group whose outputs begin at y, one every `stride`. */
+static void finish(const conv *c, const phase *p, unsigned char *y, int64_t at, int64_t n, int64_t stride) {
+    size_t e = clstm_type_size(p->c.type);
+    if (!c->wide) op_epilogue_rows(&c->after, y + (size_t)at * e, p->c.outputs, n, stride, e);
+}
+
 /* Work item i: tile i of one group of one image (a phase that is spread is one item). */
 static void run_item(const job *j, int64_t item, unsigned char *scratch) {
     const conv *c = j->c;
@@ -292,9 +300,15 @@ static void run_item(const job *j, int64_t item, unsigned char *scratch) {
     const unsigned char *x = j->x + (size_t)((image * c->in_channels + g * p->c.channels) * c->in_size) * e;
     const unsigned char *w = j->w + (size_t)(g * p->c.outputs * p->c.k) * e, *bias = j->bias ? j->bias + (size_t)(g * p->c.outputs) * e : NULL;
     unsigned char *y = j->y + (size_t)((image * c->out_channels + g * p->c.outputs) * c->out_size) * e;
-    if (p->whole) { convolve_run(&p->c, x, w, bias, y, c->out_size, scratch, tile, tile + 1); return; }
+    if (p->whole) {
+        int64_t at = tile * p->c.tile, left = p->c.positions - at;
+        convolve_run(&p->c, x, w, bias, y, c->out_size, scratch, tile, tile + 1);
+        finish(c, p, y, at, left < p->c.tile ? left : p->c.tile, c->out_size);
+        return;
+    }
     unsigned char *temp = scratch + c->scratch - ((c->temp + 63) & ~(size_t)63);
     convolve_run(&p->c, x, w, bias, temp, p->c.positions, scratch, 0, convolve_tiles(&p->c));
+    finish(c, p, temp, 0, p->c.positions, p->c.positions);
     spread(c, p, temp, y, e);
 }
 
@@ -332,7 +346,10 @@ static clstm_status run(op_ctx *ctx) {
         }
         if (p->c.positions) util_pool_run(ctx->env->pool, c->threads, run_thread, &j);
     }
-    if (c->wide) op_narrow((const float *)(const void *)(s + c->wide_y), op_out(ctx, 0));
+    if (c->wide) {
+        op_narrow((const float *)(const void *)(s + c->wide_y), op_out(ctx, 0));
+        op_epilogue_apply(&c->after, op_out(ctx, 0)->data, clstm_tensor_count(op_out(ctx, 0)));
+    }
     return CLSTM_OK;
 }
 
@@ -345,8 +362,8 @@ static double flops(const op_ctx *ctx) {
 
 #define SIGNATURE "X:T W:T B?:T", "Y:T", "T=float*"
 const op_desc ops_conv[] = {
-    {"", "Conv", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1", .check = check_conv, .infer = infer_conv, .prepare = prepare_conv, .run = run, .flops = flops},
+    {"", "Conv", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1", .check = check_conv, .infer = infer_conv, .prepare = prepare_conv, .run = run, .flags = OP_EPILOGUE, .flops = flops},
     {"", "ConvTranspose", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1 output_padding:I output_shape:I", .check = check_conv, .infer = infer_transposed,
-     .prepare = prepare_transposed, .run = run, .flops = flops},
+     .prepare = prepare_transposed, .run = run, .flags = OP_EPILOGUE, .flops = flops},
     OP_ARRAY_END,
 };

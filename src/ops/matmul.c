@@ -38,7 +38,7 @@ static clstm_status infer_MatMul(op_ctx *c) {
     return op_set_out(c, 0, a.type, rank, dims);
 }
 
-typedef struct matmul { op_product p; int nd; int64_t count[CLSTM_MAX_RANK], step_a[CLSTM_MAX_RANK], step_b[CLSTM_MAX_RANK]; bool empty; } matmul;
+typedef struct matmul { op_product p; op_epilogue after; int nd; int64_t count[CLSTM_MAX_RANK], step_a[CLSTM_MAX_RANK], step_b[CLSTM_MAX_RANK]; bool empty; } matmul;
 
 static clstm_status prepare_MatMul(op_ctx *c) {
     matmul *w = op_prepared_alloc(c, sizeof *w);
@@ -61,21 +61,24 @@ static clstm_status prepare_MatMul(op_ctx *c) {
     }
     UTIL_TRY(op_product_prepare(&w->p, a.type, m, k, n, false, w->empty ? NULL : c->consts[1], c->err));
     c->scratch_bytes = w->p.scratch_bytes;
-    return CLSTM_OK;
+    w->p.after = c->node->epilogue ? &w->after : NULL;
+    return op_epilogue_prepare(c, &w->after);
 }
 
+/* In a plan a third input is the row that each sum starts from (plan/fuse.c). */
 static clstm_status run_MatMul(op_ctx *c) {
     const matmul *w = c->prepared;
     const op_product *p = &w->p;
     size_t size = clstm_type_size(p->type), size_a = (size_t)(p->m * p->k) * size, size_b = (size_t)(p->k * p->n) * size;
     int64_t index[CLSTM_MAX_RANK] = {0}, ia = 0, ib = 0, loaded = -1;
     unsigned char *y = op_out(c, 0)->data;
+    const void *row = op_has_in(c, 2) ? op_in(c, 2)->data : NULL;
     if (w->empty) return CLSTM_OK;
     for (;;) {
         const void *b = op_in(c, 1)->data ? (const unsigned char *)op_in(c, 1)->data + (size_t)ib * size_b : NULL;
         if (ib != loaded) op_product_load_b(p, b, c->scratch);
         loaded = ib;
-        op_product_run(p, (const unsigned char *)op_in(c, 0)->data + (size_t)ia * size_a, b, ib, y, KERNEL_INIT_ZERO, NULL, c->scratch, c->env->pool);
+        op_product_run(p, (const unsigned char *)op_in(c, 0)->data + (size_t)ia * size_a, b, ib, y, row ? KERNEL_INIT_ROW : KERNEL_INIT_ZERO, row, c->scratch, c->env->pool);
         y += (size_t)(p->m * p->n) * size;
         int d = w->nd - 1;
         while (d >= 0 && ++index[d] == w->count[d]) {
@@ -110,6 +113,7 @@ typedef struct gemm {
     size_t a_at;
     double alpha, beta;
     op_pointwise bias;              /* repeats C into Y, or joins it after a scaled product */
+    op_epilogue after;
 } gemm;
 
 static clstm_status gemm_sizes(op_ctx *c, int64_t *m, int64_t *k, int64_t *n) {
@@ -184,6 +188,8 @@ static clstm_status prepare_Gemm(op_ctx *c) {
     bool empty = m == 0 || n == 0 || k == 0;
     UTIL_TRY(op_product_prepare(&g->p, a->type, m, k, n, op_attr_int(c->node, "transB") != 0, empty ? NULL : c->consts[1], c->err));
     c->scratch_bytes = g->p.scratch_bytes;
+    UTIL_TRY(op_epilogue_prepare(c, &g->after));
+    if (g->after.on && g->alpha == 1) g->p.after = &g->after;
     if (!g->trans_a) return CLSTM_OK;
     g->a_at = c->scratch_bytes;
     op_move_layout(&g->transpose, 2, (int64_t[]){m, k}, (int64_t[]){1, m}, (int64_t[]){k, 1}, 0, clstm_type_size(a->type));
@@ -205,6 +211,7 @@ static clstm_status run_Gemm(op_ctx *c) {
     if (before) op_pointwise_apply(&g->bias, (const void *const[]){bias}, y);
     op_product_run(&g->p, a, b, 0, y, before ? KERNEL_INIT_C : g->row_bias ? KERNEL_INIT_ROW : KERNEL_INIT_ZERO, bias, c->scratch, c->env->pool);
     if (g->bias.loop && !before) op_pointwise_apply(&g->bias, (const void *const[]){bias && g->beta != 0 ? bias : y, y}, y);
+    if (!g->p.after) op_epilogue_apply(&g->after, y, clstm_tensor_count(op_out(c, 0)));
     return CLSTM_OK;
 }
 
@@ -223,10 +230,11 @@ static double flops_Gemm(const op_ctx *c) {
 #define TYPES "T=float*,int32,int64,uint32,uint64"
 #define GEMM(first, last, in, attributes) \
     {.domain = "", .name = "Gemm", .since = first, .until = last, .inputs = in, .outputs = "Y:T", .types = TYPES, .attrs = attributes, \
-     .infer = infer_Gemm, .prepack = prepack_Gemm, .prepare = prepare_Gemm, .run = run_Gemm, .flops = flops_Gemm}
+     .infer = infer_Gemm, .prepack = prepack_Gemm, .prepare = prepare_Gemm, .run = run_Gemm, .flags = OP_EPILOGUE, \
+     .flops = flops_Gemm}
 const op_desc ops_matmul[] = {
     {.domain = "", .name = "MatMul", .since = 1, .inputs = "A:T B:T", .outputs = "Y:T", .types = TYPES, .attrs = "", .infer = infer_MatMul,
-     .prepack = prepack_MatMul, .prepare = prepare_MatMul, .run = run_MatMul, .flops = flops_MatMul},
+     .prepack = prepack_MatMul, .prepare = prepare_MatMul, .run = run_MatMul, .flags = OP_EPILOGUE, .flops = flops_MatMul},
     GEMM(1, 6, "A:T B:T C:T", "alpha:f=1 beta:f=1 broadcast:i=0 transA:i=0 transB:i=0"), GEMM(7, 10, "A:T B:T C:T", "alpha:f=1 beta:f=1 transA:i=0 transB:i=0"),
     GEMM(11, 0, "A:T B:T C?:T", "alpha:f=1 beta:f=1 transA:i=0 transB:i=0"),
     OP_ARRAY_END};

@@ -1,6 +1,8 @@
 /* ops/pointwise: broadcasting walks around elementwise loops. */
 #include "ops/pointwise.h"
 
+#include "ops/epilogue.h"
+
 #include <string.h>
 
 op_loop *op_pick_loop(const op_loops *l, clstm_type type, clstm_type *narrow) {
@@ -94,7 +96,8 @@ void op_pointwise_layout(op_pointwise *p, int n, const clstm_tensor *const *in, 
 }
 
 op_pointwise *op_pointwise_prepare(op_ctx *ctx, int n, int typed, const op_loops *loops, clstm_status *status) {
-    op_pointwise *p = op_prepared_alloc(ctx, sizeof *p);
+    const size_t head = (sizeof(op_pointwise) + 63) & ~(size_t)63;
+    op_pointwise *p = op_prepared_alloc(ctx, ctx->node->epilogue ? head + sizeof(op_epilogue) : head);
     const clstm_tensor *in[3] = {NULL, NULL, NULL};
     clstm_tensor b;
     if (!p) { *status = util_no_memory(ctx->err); return NULL; }
@@ -112,7 +115,11 @@ op_pointwise *op_pointwise_prepare(op_ctx *ctx, int n, int typed, const op_loops
     p->arg = p->param;
     op_pointwise_layout(p, n, in, op_out(ctx, 0));
     *status = CLSTM_OK;
-    return p;
+    if (!ctx->node->epilogue) return p;
+    op_epilogue *after = (op_epilogue *)(void *)((unsigned char *)p + head);
+    p->after = after;
+    *status = op_epilogue_prepare(ctx, after);
+    return *status == CLSTM_OK ? p : NULL;
 }
 
 void op_pointwise_swap(op_pointwise *p) {
@@ -129,7 +136,7 @@ void op_pointwise_swap(op_pointwise *p) {
 }
 
 /* Narrow types: a chunk at a time through four bytes an element. Results wrap as the narrow type would. */
-enum { CHUNK = 128 };
+enum { CHUNK = 128, PIECE = 2048 };
 typedef union wide_chunk { float f[CHUNK]; int32_t i[CHUNK]; uint32_t u[CHUNK]; } wide_chunk;
 
 #define WIDEN(CASE, T, FIELD, EXPR) case CASE: { const T *x = from; for (int64_t i = 0; i < n; i++) { w->FIELD[i] = EXPR; } break; }
@@ -158,12 +165,12 @@ static void make_narrow(const wide_chunk *w, void *to, int64_t n, clstm_type nar
     }
 }
 
-static void narrow_call(const op_pointwise *p, const void *const *in, unsigned char *y) {
+static void narrow_call(const op_pointwise *p, const void *const *in, unsigned char *y, int64_t count) {
     wide_chunk wide[3], out;
     const void *at[3];
     const size_t size = clstm_type_size(p->narrow);
-    for (int64_t i = 0; i < p->inner; i += CHUNK) {
-        int64_t n = p->inner - i < CHUNK ? p->inner - i : CHUNK;
+    for (int64_t i = 0; i < count; i += CHUNK) {
+        int64_t n = count - i < CHUNK ? count - i : CHUNK;
         for (int k = 0; k < p->n_in; k++) {
             bool still = p->still >> k & 1;
             at[k] = (const unsigned char *)in[k] + (still ? 0 : (size_t)i * p->size[k]);
@@ -176,14 +183,30 @@ static void narrow_call(const op_pointwise *p, const void *const *in, unsigned c
     }
 }
 
+void op_pointwise_straight(const op_pointwise *p, const void *const *in, void *y, int64_t n) {
+    if (p->narrow) narrow_call(p, in, y, n);
+    else p->loop(in, y, n, p->still, p->arg);
+}
+
+/* A row; with an epilogue in pieces that it finds in the cache. */
+static void run_row(const op_pointwise *p, const void *const *in, unsigned char *y) {
+    if (!p->after) { op_pointwise_straight(p, in, y, p->inner); return; }
+    for (int64_t i = 0; i < p->inner; i += PIECE) {
+        const int64_t n = p->inner - i < PIECE ? p->inner - i : PIECE;
+        const void *at[3];
+        for (int k = 0; k < p->n_in; k++) at[k] = (const unsigned char *)in[k] + (p->still >> k & 1 ? 0 : (size_t)i * p->size[k]);
+        op_pointwise_straight(p, at, y + (size_t)i * p->out_size, n);
+        op_epilogue_apply(p->after, y + (size_t)i * p->out_size, n);
+    }
+}
+
 void op_pointwise_apply(const op_pointwise *p, const void *const *in, void *out) {
     const void *at[3] = {in[0], p->n_in > 1 ? in[1] : NULL, p->n_in > 2 ? in[2] : NULL};
     unsigned char *y = out;
     int64_t index[CLSTM_MAX_RANK] = {0};
     if (!p->inner) return;
     for (;;) {
-        if (p->narrow) narrow_call(p, at, y);
-        else p->loop(at, y, p->inner, p->still, p->arg);
+        run_row(p, at, y);
         y += (size_t)p->inner * p->out_size;
         int d = p->nd - 1;
         while (d >= 0 && ++index[d] == p->count[d]) index[d--] = 0;

@@ -20,7 +20,7 @@ typedef struct op_loops { op_loop *f32, *f64, *i32, *i64, *u32, *u64, *boolean; 
 typedef struct op_pointwise {
     op_loop *loop;
     const void *arg;
-    double param[4];                /* room for arg */
+    double param[4];                /* room for arg; param[i-1] holds input i where the node leaves it out */
     clstm_type narrow;              /* a type that is converted by chunks around a wider loop; else NONE */
     bool narrow_out;                /* the output is of that type too */
     bool swapped;
@@ -29,6 +29,7 @@ typedef struct op_pointwise {
     int64_t inner, count[CLSTM_MAX_RANK];
     ptrdiff_t step[CLSTM_MAX_RANK][3];      /* bytes to the next row, and back at the end of a dimension */
     size_t size[3], out_size;
+    const struct op_epilogue *after;        /* NULL: none */
     int extra;                      /* the operator's own */
 } op_pointwise;
 
@@ -44,6 +45,8 @@ op_pointwise *op_pointwise_prepare(op_ctx *ctx, int n, int typed, const op_loops
 void op_pointwise_swap(op_pointwise *p);
 /* Runs on explicit memory. */
 void op_pointwise_apply(const op_pointwise *p, const void *const *in, void *out);
+/* n elements of inputs that are contiguous or stand still. */
+void op_pointwise_straight(const op_pointwise *p, const void *const *in, void *y, int64_t n);
 /* run: ctx->prepared is an op_pointwise. */
 clstm_status op_pointwise_run(op_ctx *ctx);
 

@@ -102,7 +102,16 @@ void op_product_load_b(const op_product *p, const void *b, void *scratch) {
     p->kernels->pack(&p->layout, &from, (unsigned char *)scratch + p->pack_at, 0, p->layout.panels);
 }
 
-typedef struct share { const op_product *p; kernel_gemm g; int parts; } share;
+typedef struct share { const op_product *p; kernel_gemm g; int parts; const op_epilogue *after; } share;
+
+/* The epilogue of the columns of panels g->p0 to g->p1. */
+static void finish_share(const share *s, const kernel_gemm *g) {
+    const kernel_layout *l = &s->p->layout;
+    size_t size = clstm_type_size(s->p->type);
+    int64_t from = g->p0 * l->units, to = g->p1 == l->panels ? s->p->n : g->p1 * l->units;
+    op_epilogue_rows(s->after, (unsigned char *)g->c + (size_t)from * size, g->m, to - from, g->ldc, size);
+}
+
 static void run_share(void *arg, int i) {
     const share *s = arg;
     kernel_gemm g = s->g;
@@ -111,11 +120,12 @@ static void run_share(void *arg, int i) {
     if (g.p0 == g.p1) return;
     if (s->p->type == CLSTM_DOUBLE) s->p->kernels->gemm_f64(&g);
     else s->p->kernels->gemm_f32(&g);
+    if (s->after) finish_share(s, &g);
 }
 
 static void gemm(const op_product *p, const void *a, int64_t index, void *c, kernel_init init, const void *row, void *scratch, util_pool *pool) {
     kernel_packed packed = {p->layout, p->packed ? p->packed + (size_t)index * aligned(p->layout.bytes) : (unsigned char *)scratch + p->pack_at};
-    share s = {p, {.b = &packed, .m = p->m, .a = a, .lda = p->k, .c = c, .ldc = p->n, .start = init, .init = row, .p0 = 0, .p1 = p->layout.panels}, 1};
+    share s = {p, {.b = &packed, .m = p->m, .a = a, .lda = p->k, .c = c, .ldc = p->n, .start = init, .init = row, .p0 = 0, .p1 = p->layout.panels}, 1, is_half(p->type) ? NULL : p->after};
     /* below about 2 us of work a fork costs more than it gives */
     if (pool && (double)p->m * (double)p->n * (double)p->k > 1e5) s.parts = util_pool_threads(pool);
     if ((int64_t)s.parts > p->layout.panels) s.parts = (int)p->layout.panels;
@@ -160,4 +170,5 @@ void op_product_run(const op_product *p, const void *a, const void *b, int64_t i
     else if (p->kernels) gemm(p, a, index, c, init, row, scratch, pool);
     else if (size == 4) INT_PRODUCT(uint32_t)
     else INT_PRODUCT(uint64_t)
+    if (p->after && (p->k == 0 || is_half(p->type))) op_epilogue_apply(p->after, c, p->m * p->n);
 }

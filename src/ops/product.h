@@ -6,6 +6,7 @@
 #include "ops/common.h"
 
 #include "kernels/kernels.h"
+#include "ops/epilogue.h"
 
 typedef struct op_product {
     clstm_type type;
@@ -15,6 +16,7 @@ typedef struct op_product {
     kernel_layout layout;
     const unsigned char *packed;    /* constant B: its matrices one after another */
     size_t pack_at, a_at, c_at, scratch_bytes;
+    const op_epilogue *after;       /* NULL: none; set by the operator after op_product_prepare */
 } op_product;
 
 /* Fills p; b_const NULL when B is not constant, else all its matrices (its leading dimensions) get packed. */

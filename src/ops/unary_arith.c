@@ -91,54 +91,58 @@ OP_LOOP_UNSIGNED(CLIP_LOOP)
 OP_REALS(CLIP_LOOP)
 static const op_loops loops_Clip = {SIGNED_SET(Clip), UNSIGNED_SET(Clip)};
 
-typedef struct clip { op_pointwise p; union { double f64; float f32; int64_t i; uint16_t half; } limit[2]; } clip;
+/* Limits that the node leaves out lie in the walk's parameters. */
+typedef union limit { double f64; float f32; int64_t i; uint16_t half; } limit;
 
 /* The limit that stands for none, or the attribute of opset 1 to 10. */
-static void default_limit(const op_ctx *c, clip *k, int high) {
+static limit default_limit(const op_ctx *c, int high) {
+    limit l = {.i = 0};
     const char *name = high ? "max" : "min";
     clstm_type type = op_in(c, 0)->type;
     bool given = op_attr_given(c->node, name);
     double v = given ? (double)op_attr_float(c->node, name) : high ? INFINITY : -INFINITY;
     size_t bits = clstm_type_size(type) * 8;
     switch (type) {
-    case CLSTM_DOUBLE: k->limit[high].f64 = v; break;
-    case CLSTM_FLOAT: k->limit[high].f32 = (float)v; break;
-    case CLSTM_FLOAT16: k->limit[high].half = tensor_double_to_half(v); break;
-    case CLSTM_BFLOAT16: k->limit[high].half = tensor_double_to_bfloat(v); break;
+    case CLSTM_DOUBLE: l.f64 = v; break;
+    case CLSTM_FLOAT: l.f32 = (float)v; break;
+    case CLSTM_FLOAT16: l.half = tensor_double_to_half(v); break;
+    case CLSTM_BFLOAT16: l.half = tensor_double_to_bfloat(v); break;
     default:    /* little-endian: the low bytes of an int64 are the narrower number */
-        if (type_is_unsigned_int(type)) k->limit[high].i = high ? -1 : 0;
-        else k->limit[high].i = high ? (int64_t)(UINT64_MAX >> (65 - bits)) : (int64_t)(UINT64_MAX << (bits - 1));
+        if (type_is_unsigned_int(type)) l.i = high ? -1 : 0;
+        else l.i = high ? (int64_t)(UINT64_MAX >> (65 - bits)) : (int64_t)(UINT64_MAX << (bits - 1));
     }
+    return l;
 }
 
 static clstm_status prepare_Clip(op_ctx *c) {
-    clip *k = op_prepared_alloc(c, sizeof *k);
-    if (!k) return util_no_memory(c->err);
+    op_pointwise *p = op_prepared_alloc(c, sizeof *p);
+    if (!p) return util_no_memory(c->err);
     clstm_tensor one = {.type = op_in(c, 0)->type};
     const clstm_tensor *in[3] = {op_in(c, 0), &one, &one};
     for (int i = 1; i < 3; i++) {
         if (op_has_in(c, i) && clstm_tensor_count(op_in(c, i)) != 1) return op_bad_model(c, "a limit must have one element");
-        default_limit(c, k, i - 1);
+        limit l = default_limit(c, i - 1);
+        memcpy(&p->param[i - 1], &l, sizeof l);
     }
-    k->p.loop = op_pick_loop(&loops_Clip, one.type, &k->p.narrow);
-    k->p.narrow_out = k->p.narrow != CLSTM_TYPE_NONE;
-    op_pointwise_layout(&k->p, 3, in, op_out(c, 0));
+    p->loop = op_pick_loop(&loops_Clip, one.type, &p->narrow);
+    p->narrow_out = p->narrow != CLSTM_TYPE_NONE;
+    op_pointwise_layout(p, 3, in, op_out(c, 0));
     return CLSTM_OK;
 }
 
 static clstm_status run_Clip(op_ctx *c) {
-    const clip *k = c->prepared;
-    const void *in[3] = {op_in(c, 0)->data, op_has_in(c, 1) ? op_in(c, 1)->data : &k->limit[0], op_has_in(c, 2) ? op_in(c, 2)->data : &k->limit[1]};
-    op_pointwise_apply(&k->p, in, op_out(c, 0)->data);
+    const op_pointwise *p = c->prepared;
+    const void *in[3] = {op_in(c, 0)->data, op_has_in(c, 1) ? op_in(c, 1)->data : &p->param[0], op_has_in(c, 2) ? op_in(c, 2)->data : &p->param[1]};
+    op_pointwise_apply(p, in, op_out(c, 0)->data);
     return CLSTM_OK;
 }
 
 #define ROW(Op, first, last, type_set, attributes, how) \
     {.domain = "", .name = #Op, .since = first, .until = last, .inputs = "X:T", .outputs = "Y:T", .types = type_set, .attrs = attributes, \
-     .infer = how, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 1}
+     .infer = how, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 1, .flags = OP_MAP | OP_EPILOGUE}
 #define CLIP_ROW(first, last, in, type_set, attributes) \
     {.domain = "", .name = "Clip", .since = first, .until = last, .inputs = in, .outputs = "output:T", .types = type_set, .attrs = attributes, \
-     .infer = op_infer_same, .prepare = prepare_Clip, .run = run_Clip, .inplace = 1}
+     .infer = op_infer_same, .prepare = prepare_Clip, .run = run_Clip, .inplace = 1, .flags = OP_MAP}
 
 const op_desc ops_unary_arith[] = {
     ROW(Abs, 1, 5, "T=num*", OP_HINT, op_infer_same), ROW(Abs, 6, 0, "T=num*", "", op_infer_same),

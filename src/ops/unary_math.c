@@ -122,7 +122,7 @@ static clstm_status check_Gelu(ir_node *n, clstm_error *err) { return op_check_w
 
 #define FLOAT_ROW(Op, first, last, attributes) \
     {.domain = "", .name = #Op, .since = first, .until = last, .inputs = "X:T", .outputs = "Y:T", .types = "T=float*", .attrs = attributes, \
-     .infer = op_infer_same, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 1}
+     .infer = op_infer_same, .prepare = prepare_##Op, .run = op_pointwise_run, .inplace = 1, .flags = OP_MAP | OP_EPILOGUE}
 /* Since opset 1, where the hint was. */
 #define OLD_ROW(Op, attributes) FLOAT_ROW(Op, 1, 5, OP_HINT " " attributes), FLOAT_ROW(Op, 6, 0, attributes)
 
@@ -139,5 +139,6 @@ const op_desc ops_unary_math[] = {
     FLOAT_ROW(ThresholdedRelu, 10, 0, "alpha:f=1"), FLOAT_ROW(Celu, 12, 0, "alpha:f=1"), FLOAT_ROW(HardSwish, 14, 0, ""),
     FLOAT_ROW(Mish, 18, 0, ""), FLOAT_ROW(Swish, 24, 0, "alpha:f=1"),
     {.domain = "", .name = "Gelu", .since = 20, .inputs = "X:T", .outputs = "Y:T", .types = "T=float*", .attrs = "approximate:s=none",
-     .check = check_Gelu, .infer = op_infer_same, .prepare = prepare_Gelu, .run = op_pointwise_run, .inplace = 1},
+     .check = check_Gelu, .infer = op_infer_same, .prepare = prepare_Gelu, .run = op_pointwise_run, .inplace = 1,
+     .flags = OP_MAP | OP_EPILOGUE},
     OP_ARRAY_END};

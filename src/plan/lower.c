@@ -172,6 +172,7 @@ clstm_status plan_build(const plan_request *r, plan **out, clstm_error *err) {
     if (s == CLSTM_OK) s = set_inputs(p->graph, r);
     if (s == CLSTM_OK && p->optimise) s = plan_optimise(p->graph, &p->env, false, err);
     if (s == CLSTM_OK) s = carry_layers(p, r->carry_layers, err);
+    if (s == CLSTM_OK && p->optimise) s = plan_fuse(p->graph, err);
     if (s == CLSTM_OK) s = plan_lower(p, err);
     int64_t most = r->env->limits->value[CLSTM_LIMIT_ARENA_BYTES];
     if (s == CLSTM_OK && p->root.arena_bytes > (size_t)most)

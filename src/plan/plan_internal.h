@@ -70,6 +70,8 @@ clstm_status plan_passes(ir_graph *root, const op_env *env, bool *changed, clstm
 clstm_status plan_recover(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_join_cells(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_simplify(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
+/* The last pass of a plan: what is left is no longer the standard's graph. */
+clstm_status plan_fuse(ir_graph *root, clstm_error *err);
 clstm_status plan_carry_layers(ir_graph *g, clstm_error *err);
 /* Takes out nodes that no output needs. */
 void plan_remove_dead(ir_graph *root);

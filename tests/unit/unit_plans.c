@@ -1,8 +1,10 @@
-/* What becomes of a graph: the accounts of clstm_session_graph add up, and the plan cache tells what it built and let go. */
+/* What becomes of a graph: the accounts of clstm_session_graph add up, fused nodes give the bits of those one by one, and the plan cache tells what it built and let go. */
 #include "unit_main.h"
 
 #include "model_text.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static clstm_graph graph_of(model_text *t) {
@@ -31,14 +33,15 @@ START_TEST(before_and_after)
     prepare(&t, 2, (int64_t[]){2, 3});
     g = graph_of(&t);
     ck_assert_uint_eq(g.before, 12);
-    ck_assert_uint_eq(g.after, 3);              /* Neg, Exp, Cos */
+    ck_assert_uint_eq(g.after, 2);              /* Neg with Exp, Cos */
+    ck_assert_uint_eq(g.fused, 1);
     ck_assert_uint_eq(g.folded, 7);             /* Shape, Gather, Equal, If and the branch not taken */
     ck_assert_uint_eq(g.unused, 1);
     ck_assert_uint_eq(g.simplified, 1);
-    ck_assert_uint_eq(g.calls, 3);
+    ck_assert_uint_eq(g.calls, 2);
     ck_assert_uint_eq(g.dynamic, 0);
     prepare(&t, 2, (int64_t[]){4, 3});
-    ck_assert_uint_eq(graph_of(&t).after, 4);
+    ck_assert_uint_eq(graph_of(&t).after, 2);
     model_text_done(&t);
 }
 END_TEST
@@ -87,10 +90,115 @@ START_TEST(evictions)
 }
 END_TEST
 
+/* ---- fusion ------------------------------------------------------------------------------------------------------------------------ */
+
+enum { MOST = 4096 };
+
+/* A constant of made-up numbers is written as "W = f[DIMS] ?" in the models below. */
+static void put_constants(const char *nodes, char *out, size_t size) {
+    size_t n = 0;
+    unsigned seed = 5;
+    for (const char *s = nodes; *s && n + 16 < size; s++) {
+        if (*s != '?') { out[n++] = *s; continue; }
+        int count = 1;
+        const char *dims = s;
+        while (*dims != '[') dims--;
+        for (char *d = (char *)(uintptr_t)dims + 1; *d != ']'; d += *d == ',') count *= (int)strtol(d, &d, 10);
+        for (int i = 0; i < count && n + 16 < size; i++) {
+            seed = seed * 1103515245u + 12345u;
+            n += (size_t)snprintf(out + n, size - n, "%s%.4f", i ? "," : "", ((double)(seed >> 16 & 1023) - 511.5) / 400);
+        }
+    }
+    ck_assert(n + 16 < size);
+    out[n] = 0;
+}
+
+/* y of a run on made-up numbers; the graph's accounts where there are any. */
+static size_t run_model(const char *nodes, char type, int rank, const int64_t *dims, bool plain, int threads, unsigned char *y, clstm_graph *g) {
+    static char text[60000];
+    static double room[MOST];
+    char in[80], out[8];
+    clstm_session_options o;
+    clstm_session_options_default(&o);
+    o.no_optimise = plain;
+    o.threads = threads;
+    put_constants(nodes, text, sizeof text);
+    snprintf(in, sizeof in, rank == 1 ? "x:%c[?]" : rank == 2 ? "x:%c[?,?]" : rank == 3 ? "x:%c[?,?,?]" : "x:%c[?,?,?,?]", type);
+    snprintf(out, sizeof out, "y:%c", type);
+    model_text t = model_text_load(model_text_graph(in, out, text, NULL), &o);
+    clstm_tensor x = clstm_tensor_view(type == 'f' ? CLSTM_FLOAT : CLSTM_DOUBLE, rank, dims, room);
+    for (int64_t i = 0, n = clstm_tensor_count(&x); i < n; i++) {
+        double v = (double)((i * 7919 + 13) % 1009) / 300 - 1.7;
+        if (type == 'f') ((float *)room)[i] = (float)v;
+        else room[i] = v;
+    }
+    clstm_status s = clstm_session_set_input(t.session, 0, &x, &t.err);
+    if (s == CLSTM_OK) s = clstm_session_run(t.session, &t.err);
+    ck_assert_msg(s == CLSTM_OK, "%s: %s", nodes, t.err.message);
+    *g = graph_of(&t);
+    const clstm_tensor *made = &clstm_session_output(t.session, 0)->tensor;
+    size_t bytes = (size_t)clstm_tensor_count(made) * clstm_type_size(made->type);
+    ck_assert(bytes <= MOST * sizeof(double));
+    memcpy(y, made->data, bytes);
+    model_text_done(&t);
+    return bytes;
+}
+
+/* canonical: the same sums from the row on, to which the bits must be equal; NULL: equal to the nodes one by one. */
+static const struct fusion { const char *nodes; char type; int rank; int64_t dims[4]; size_t fused; const char *canonical; } fusions[] = {
+    {"w = f[5,70] ?; MatMul x,w > m; Relu m > y", 'f', 2, {3, 5}, 1, NULL},
+    {"w = f[5,70] ?; MatMul x,w > m; Sigmoid m > y", 'f', 3, {2, 3, 5}, 1, NULL},
+    {"w = d[5,7] ?; MatMul x,w > m; Tanh m > y", 'd', 2, {3, 5}, 1, NULL},
+    {"w = f[2,5,9] ?; MatMul x,w > m; LeakyRelu m > y alpha=0.3", 'f', 3, {2, 3, 5}, 1, NULL},
+    {"w = f[5,70] ?; b = f[70] ?; MatMul x,w > m; Add m,b > y", 'f', 2, {3, 5}, 1, "w = f[5,70] ?; b = f[70] ?; Gemm x,w,b > y"},
+    {"w = f[5,70] ?; b = f[1,70] ?; MatMul x,w > m; Add b,m > s; Clip s > y", 'f', 2, {3, 5}, 2, "w = f[5,70] ?; b = f[1,70] ?; Gemm x,w,b > s; Clip s > y"},
+    {"w = f[5,70] ?; b = f[70] ?; Gemm x,w > m; Add m,b > s; Tanh s > y", 'f', 2, {3, 5}, 2, "w = f[5,70] ?; b = f[70] ?; Gemm x,w,b > s; Tanh s > y"},
+    {"w = f[5,7] ?; b = f[7] ?; Gemm x,w,b > m; Erf m > y", 'f', 2, {3, 5}, 1, NULL},
+    {"w = f[5,7] ?; b = f[7] ?; Gemm x,w,b > m alpha=0.5; Erf m > y", 'f', 2, {3, 5}, 1, NULL},
+    {"w = f[4,3,3] ?; Conv x,w > c pads=1,1; Relu c > y", 'f', 3, {2, 3, 11}, 1, NULL},
+    {"w = f[40,3,3] ?; Conv x,w > c; Sigmoid c > y", 'f', 3, {1, 3, 3}, 1, NULL},
+    {"w = f[4,3,3,3] ?; b = f[4] ?; s = f[] 0.2; Conv x,w,b > c; PRelu c,s > y", 'f', 4, {1, 3, 9, 9}, 1, NULL},
+    {"w = f[6,1,3,3] ?; lo = f[] -0.5; hi = f[] 1; Conv x,w > c group=6; Clip c,lo,hi > y", 'f', 4, {1, 6, 9, 9}, 1, NULL},
+    {"w = f[3,2,3] ?; ConvTranspose x,w > c strides=2,; Tanh c > y", 'f', 3, {1, 3, 6}, 1, NULL},
+    {"w = f[4,3,3] ?; b = f[1,4,1] ?; Conv x,w > c; Add c,b > y", 'f', 3, {2, 3, 11}, 1, "w = f[4,3,3] ?; b = f[4] ?; Conv x,w,b > y"},
+    {"w = f[9] ?; Add x,w > a; Softplus a > y", 'f', 2, {3, 9}, 1, NULL},
+    {"w = f[9] ?; Mul x,w > a; Exp a > y", 'f', 2, {300, 9}, 1, NULL},
+    {"Sub x,x > a; k = f[] 2; Mul a,k > b; Neg b > y", 'f', 2, {3, 9}, 1, NULL},
+    /* what must stay: a value read twice, a row that is none, another shape, a map of two values */
+    {"w = f[5,7] ?; MatMul x,w > m; Relu m > r; Add r,m > y", 'f', 2, {3, 5}, 0, NULL},
+    {"w = f[5,7] ?; b = f[3,1] ?; MatMul x,w > m; Add m,b > y", 'f', 2, {3, 5}, 0, NULL},
+    {"w = f[5,7] ?; b = f[2,1,7] ?; MatMul x,w > m; Add m,b > y", 'f', 2, {3, 5}, 0, NULL},
+    {"w = f[5] ?; b = f[1] ?; MatMul x,w > m; Add m,b > y", 'f', 2, {3, 5}, 1, NULL},
+    {"w = f[5,7] ?; MatMul x,w > m; k = f[7] ?; PRelu m,k > y", 'f', 2, {3, 5}, 0, NULL},
+    {"w = f[5,7] ?; b = f[7] ?; Gemm x,w > m beta=2.0; Add m,b > y", 'f', 2, {3, 5}, 0, NULL},
+    {"w = f[5,7] ?; b = f[7] ?; MatMul x,w > m; Relu m > r; Add r,b > y", 'f', 2, {3, 5}, 1, NULL},
+    {"w = f[4,3,3] ?; b = f[9] ?; Conv x,w > c; Add c,b > y", 'f', 3, {2, 3, 11}, 0, NULL},
+    {"n = i[2] 5,0; ConstantOfShape n > w; MatMul x,w > m; Relu m > y", 'f', 2, {3, 5}, 1, NULL},
+    {"n = i[2] 0,7; ConstantOfShape n > w; MatMul x,w > m; Exp m > y", 'f', 2, {3, 0}, 1, NULL},
+};
+
+START_TEST(fused_nodes)
+{
+    static unsigned char y[3][MOST * sizeof(double)];
+    const struct fusion *f = &fusions[_i];
+    clstm_graph g, other;
+    size_t n = run_model(f->nodes, f->type, f->rank, f->dims, false, 1, y[0], &g);
+    ck_assert_msg(g.fused == f->fused, "%s: %zu fused", f->nodes, g.fused);
+    ck_assert_uint_eq(run_model(f->nodes, f->type, f->rank, f->dims, false, 3, y[1], &other), n);
+    ck_assert_msg(!memcmp(y[0], y[1], n), "%s: threads", f->nodes);
+    ck_assert_uint_eq(run_model(f->canonical ? f->canonical : f->nodes, f->type, f->rank, f->dims, true, 1, y[2], &other), n);
+    ck_assert_msg(!memcmp(y[0], y[2], n), "%s: bits", f->nodes);
+    if (!f->canonical) return;
+    run_model(f->nodes, f->type, f->rank, f->dims, true, 1, y[1], &other);
+    for (size_t i = 0; i < n / sizeof(float); i++) ck_assert_float_eq_tol(((float *)(void *)y[0])[i], ((float *)(void *)y[1])[i], 2e-5f);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("plans");
     unit_add(s, "before_and_after", before_and_after);
     unit_add(s, "interpreted", interpreted);
     unit_add(s, "evictions", evictions);
+    unit_add_loop(s, "fused_nodes", fused_nodes, 0, (int)(sizeof fusions / sizeof *fusions));
     return s;
 }
