@@ -12,18 +12,23 @@ typedef struct rows { int64_t outer, n, inner; void (*f32)(const float *x, float
 
 static void softmax_f32(const float *x, float *y, int64_t n) { kernel_table_get()->softmax(x, y, n); }
 
-#define ROW_FUNCTIONS(s, T, exp_, log_) \
+#define ROW_FUNCTIONS(s, T) \
     static T largest_##s(const T *x, int64_t n) { \
         T m = x[0]; \
         for (int64_t i = 1; i < n; i++) m = x[i] > m || x[i] != x[i] ? x[i] : m; \
         return m; \
     } \
     static void logsoftmax_##s(const T *x, T *y, int64_t n) { \
-        const T m = largest_##s(x, n); \
-        double sum = 0; \
-        for (int64_t i = 0; i < n; i++) sum += (double)exp_(x[i] - m); \
-        const T l = (T)log(sum); \
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] - m - l; \
+        const double m = (double)largest_##s(x, n); \
+        double others = 0; \
+        bool met = false;   /* e^0 of one largest stays apart: log1p keeps the little that the others add */ \
+        for (int64_t i = 0; i < n; i++) { \
+            const double d = (double)x[i] - m; \
+            others += !met && d == 0 ? 0 : exp(d); \
+            met |= d == 0; \
+        } \
+        const double l = log1p(others); \
+        for (int64_t i = 0; i < n; i++) y[i] = (T)((double)x[i] - m - l); \
     } \
     static void hardmax_##s(const T *x, T *y, int64_t n) { \
         int64_t at = 0; \
@@ -31,8 +36,8 @@ static void softmax_f32(const float *x, float *y, int64_t n) { kernel_table_get(
         for (int64_t i = 0; i < n; i++) y[i] = 0; \
         y[at] = 1; \
     }
-ROW_FUNCTIONS(f32, float, expf, logf)
-ROW_FUNCTIONS(f64, double, exp, log)
+ROW_FUNCTIONS(f32, float)
+ROW_FUNCTIONS(f64, double)
 
 static void softmax_f64(const double *x, double *y, int64_t n) {
     const double m = largest_f64(x, n);

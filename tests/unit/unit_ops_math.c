@@ -233,6 +233,28 @@ START_TEST(softmax_rows)
 }
 END_TEST
 
+/* Within 4 ULP of long double, the largest element's little included, wherever the row lies and whatever its level. */
+START_TEST(log_softmax_rows)
+{
+    static const float rows[][4] = {{0, -20, -30, -100}, {88, 50, 1, -3}, {1e-3f, 2e-3f, 0, 5e-4f}, {-1000, -1001, -1010, -5000}, {3, 3, -70, 2}, {100, -INFINITY, 99, 98.5f}};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        ops_case *c = ops_case_new("LogSoftmax", "", 13, 1, 1);
+        long double sum = 0, top = -INFINITY;
+        ops_case_input(c, 0, CLSTM_FLOAT, 2, DIMS(1, 4), rows[r]);
+        ck_assert_int_eq(ops_case_run(c), CLSTM_OK);
+        const float *y = c->out[0].tensor.data;
+        for (int i = 0; i < 4; i++) top = fmaxl(top, (long double)rows[r][i]);
+        for (int i = 0, met = 0; i < 4; i++)        /* without one of the largest, whose 1 would hide the others */
+            if ((long double)rows[r][i] != top || met++) sum += expl((long double)rows[r][i] - top);
+        for (int i = 0; i < 4; i++) {
+            float want = (float)((long double)rows[r][i] - top - log1pl(sum));
+            ck_assert_msg(y[i] == want || fabsf(y[i] - want) <= 4 * (nextafterf(fabsf(want), INFINITY) - fabsf(want)), "row %zu: %a, not %a", r, (double)y[i], (double)want);
+        }
+        ops_case_free(c);
+    }
+}
+END_TEST
+
 static const struct { int64_t m, k, n; bool trans_a, trans_b; float alpha, beta; int bias_rank; int64_t bias[2]; } gemms[] = {
     {1, 7, 5, false, false, 1, 1, 1, {5, 0}},   {3, 33, 65, false, true, 1, 1, 2, {1, 65}}, {4, 8, 6, true, false, 0.5f, 2, 2, {4, 1}},
     {2, 3, 17, true, true, 1, 0.5f, 0, {0, 0}}, {5, 1, 1, false, false, 2, 0, 2, {5, 1}},   {3, 0, 4, false, false, 1, 1, 1, {4, 0}},
@@ -353,6 +375,7 @@ Suite *unit_suite(void)
     unit_add(s, "broadcasts", broadcasts);
     unit_add(s, "old broadcast", old_broadcast);
     unit_add(s, "softmax rows", softmax_rows);
+    unit_add(s, "log softmax rows", log_softmax_rows);
     unit_add_loop(s, "gemm", gemm_forms, 0, (int)(sizeof gemms / sizeof *gemms));
     unit_add(s, "rows", rows_are_independent);
     unit_add_loop(s, "accuracy", accuracy, 0, (int)(sizeof functions / sizeof *functions));

@@ -46,32 +46,36 @@ INLINE vf vf_pad(vf x, int n, float pad)
 INLINE vf ISA(softmax_part)(const float *x, int64_t i, int64_t n, float top)
 {
     if (i + VL <= n)
-        return vf_exp(vf_load(x + i) - vf_set(top));
+        return vf_exp_difference(vf_load(x + i), vf_set(top));
     int left = (int)(n - i);
-    return vf_pad(vf_exp(vf_load_part(x + i, left) - vf_set(top)), left, 0.0f);
+    return vf_pad(vf_exp_difference(vf_load_part(x + i, left), vf_set(top)), left, 0.0f);
 }
 
-/* Lanes are folded in order, so the sum depends on n and the values alone. A NaN stays out of the maximum and spoils the sum. */
+/* A lane's sum carries what its additions lose; lanes are folded in order, so the sum depends on n and the values alone. A NaN stays
+   out of the maximum and spoils the sum. */
 static void ISA(map_softmax)(const float *x, float *y, int64_t n)
 {
-    float lane[VL], top = -__builtin_inff(), total = 0.0f;
-    vf tops = vf_set(top), sum = vf_set(0.0f);
+    float lane[VL], lost[VL], top = -__builtin_inff();
+    double total = 0.0;
+    vf tops = vf_set(top), sum = vf_set(0.0f), low = sum;
     for (int64_t i = 0; i < n; i += VL)
         tops = vf_max(i + VL <= n ? vf_load(x + i) : vf_pad(vf_load_part(x + i, (int)(n - i)), (int)(n - i), top), tops);
     vf_store(lane, tops);
     for (int j = 0; j < VL; j++)
         top = lane[j] > top ? lane[j] : top;
     for (int64_t i = 0; i < n; i += VL) {
-        vf e = ISA(softmax_part)(x, i, n, top);
-        sum += e;
+        vf e = ISA(softmax_part)(x, i, n, top), more = e - low, next = sum + more;
+        low = (next - sum) - more;
+        sum = next;
         vf_store_part_or_whole(y + i, e, n - i < VL ? (int)(n - i) : VL);
     }
     vf_store(lane, sum);
+    vf_store(lost, low);
     for (int j = 0; j < VL; j++)
-        total += lane[j];
+        total += (double)lane[j] - (double)lost[j];
     for (int64_t i = 0; i < n; i += VL) {
         int left = n - i < VL ? (int)(n - i) : VL;
-        vf_store_part_or_whole(y + i, vf_load_part_or_whole(y + i, left) / vf_set(total), left);
+        vf_store_part_or_whole(y + i, vf_load_part_or_whole(y + i, left) / vf_set((float)total), left);
     }
 }
 

@@ -98,6 +98,15 @@ INLINE void vf_gates(const ISA(gate_limits) *l, vf *x, const int count, const un
 #undef SIDE_BY_SIDE
 }
 
+/* e^(a - b) for a <= b: what the difference loses by rounding goes into the reduced argument. */
+INLINE vf vf_exp_difference(vf a, vf b)
+{
+    vf d = a - b, back = a - d, lost = (a - (d + back)) + (back - b);
+    vf n = vf_max(vf_set(-104.0f), d), k = vf_whole_ln2(n);
+    vf r = vf_fma(k, vf_set(-LN2_LO), vf_fma(k, vf_set(-LN2_HI), n)) + vf_select(d > -104.0f, lost, vf_set(0.0f));
+    return vf_scale(vf_expm1_core(r) + vf_set(1.0f), k);
+}
+
 INLINE vf vf_exp(vf x)
 {
     vf n, p = vf_expm1_reduced(vf_clamp(x, -104.0f, 89.0f), &n);
