@@ -43,6 +43,9 @@ static arity arity_of(const char *signature) {
 #define INTS (BIT(CLSTM_INT8) | BIT(CLSTM_INT16) | BIT(CLSTM_INT32) | BIT(CLSTM_INT64) | BIT(CLSTM_UINT8) | BIT(CLSTM_UINT16) | \
               BIT(CLSTM_UINT32) | BIT(CLSTM_UINT64))
 
+/* Whether the n letters at s are `name`: most names differ in the first, and every inference asks. */
+static bool spells(const char *s, size_t n, const char *name) { return n && *s == *name && !strncmp(s, name, n) && !name[n]; }
+
 /* The set that a comma-separated list of types and groups names; 0 when a word is not one. */
 static uint32_t type_set(const char *s, int len) {
     static const struct { const char *name; uint32_t set; } groups[] = {
@@ -53,9 +56,9 @@ static uint32_t type_set(const char *s, int len) {
         size_t n = comma ? (size_t)(comma - s) : (size_t)(end - s);
         uint32_t one = 0;
         for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
-            if (strlen(groups[i].name) == n && !memcmp(groups[i].name, s, n)) one = groups[i].set;
+            if (spells(s, n, groups[i].name)) one = groups[i].set;
         for (int t = CLSTM_FLOAT; t <= CLSTM_BFLOAT16; t++)
-            if (strlen(clstm_type_name((clstm_type)t)) == n && !memcmp(clstm_type_name((clstm_type)t), s, n)) one = BIT(t);
+            if (spells(s, n, clstm_type_name((clstm_type)t))) one = BIT(t);
         if (!one) return 0;
         set |= one;
         s += n + 1;
