@@ -183,8 +183,8 @@ static clstm_status place_buffers(emitter *e) {
     for (size_t i = 0; i < e->n_steps; i++) {
         const emit_step *s = &e->steps[i];
         for (int k = 0; k < s->n->n_out && s->live; k++)
-            if (in_buffer(s->out[k])) all[n++] = (placing){s->out[k], bytes_at_default(e, s->out[k]), (int)n};
-        for (int k = 0; k < s->n_temporaries; k++) all[n++] = (placing){s->temporary[k], bytes_at_default(e, s->temporary[k]), (int)n};
+            if (in_buffer(s->out[k])) { all[n] = (placing){s->out[k], bytes_at_default(e, s->out[k]), (int)n}; n++; }
+        for (int k = 0; k < s->n_temporaries; k++, n++) all[n] = (placing){s->temporary[k], bytes_at_default(e, s->temporary[k]), (int)n};
     }
     if (n) qsort(all, n, sizeof *all, larger);
     for (size_t i = 0; i < n; i++) find_buffer(e, all[i].v, all[i].bytes);

@@ -352,7 +352,8 @@ static clstm_status pad_by_index(emitter *e, emit_step *s, const char *mode, con
     for (int d = 0; d < x->rank; d++) {
         int64_t n = 0, b = 0, a = 0;
         emit_line(e, d + 1, "for (int i%d = 0; i%d < %s; i%d++) {", d, d, emit_size(e, &y->dims[d]), d);
-        bool fixed = emit_is_fixed(&x->dims[d], &n) & emit_is_fixed(&before[d], &b) & emit_is_fixed(&behind[d], &a);
+        bool fixed = emit_is_fixed(&x->dims[d], &n);
+        if (!emit_is_fixed(&before[d], &b) || !emit_is_fixed(&behind[d], &a)) return emit_pin(e, emit_step_symbols(s));
         if (fixed && (b < 0 || a < 0 || (!strcmp(mode, "reflect") && (b >= n || a >= n)))) return emit_refuse(e, "Pad that crops or reflects more than once");
         emit_line(e, d + 2, "const int j%d = %s;", d, b || a ? source_index(e, mode, d, &before[d], &x->dims[d]) : emit_say(e, "i%d", d));
         to = emit_say(e, "%s%si%d * %s", to, d ? " + " : "", d, emit_size(e, &ys[d]));

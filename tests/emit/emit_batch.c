@@ -117,9 +117,14 @@ bool emit_batch_add(emit_batch *b, emit_case *c, char *reason, size_t size, bool
         c->constant[i] = true;
         ok = convert(c, k, s, n, true, &source, &header, &err);
     }
+    io_put(&header, "", 1);
+    header.size--;
     if (!ok) {
         *refused = true;
         snprintf(reason, size, "%s", err.message);
+    } else if (c->step && !strstr((const char *)header.data, "_step(")) {
+        ok = false;
+        snprintf(reason, size, "no step");
     } else {
         put_glue(c, k, &glue);
         ok = save(b, "m%d.c", k, &source) && save(b, "m%d.h", k, &header) && save(b, "g%d.c", k, &glue);
