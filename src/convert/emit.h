@@ -182,6 +182,9 @@ const char *emit_packed(emitter *e, clstm_type type, int64_t k, int64_t n, const
 
 const emit_row *emit_find(const ir_node *n);
 
+/* Rewrites loops of known length and sequences of known parts. */
+clstm_status emit_unroll(ir_graph *g, bool *changed, clstm_error *err);
+
 /* ---- memory and file */
 clstm_status emit_live(emitter *e);
 clstm_status emit_place(emitter *e);

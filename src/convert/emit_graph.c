@@ -315,7 +315,12 @@ static void forget(emitter *e) {
 static clstm_status attempt(emitter *e, emit_string *source, emit_string *header) {
     UTIL_TRY(ir_graph_clone(e->request->graph, &e->g, e->err));
     UTIL_TRY(fix_inputs(e));
-    UTIL_TRY(plan_optimise(e->g, &e->env, false, e->err));
+    /* what is rewritten folds, and opens the way for more: a body's sizes are known once it is unrolled */
+    for (bool changed = true; changed;) {
+        changed = false;
+        UTIL_TRY(plan_optimise(e->g, &e->env, false, e->err));
+        UTIL_TRY(emit_unroll(e->g, &changed, e->err));
+    }
     UTIL_TRY(walk(e));
     UTIL_TRY(emit_live(e));
     UTIL_TRY(emit_place(e));
