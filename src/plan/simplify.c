@@ -33,6 +33,23 @@ static bool all_ints(const ir_value *v, int64_t want, clstm_error *err) {
     return true;
 }
 
+static const int64_t *permutation(const ir_node *n, int rank, int64_t *made) {
+    size_t count;
+    const int64_t *p = op_attr_ints(n, "perm", &count);
+    if (p) return (int)count == rank ? p : NULL;
+    for (int i = 0; i < rank; i++) made[i] = rank - 1 - i;
+    return made;
+}
+
+static bool keeps_order(const ir_node *n) {
+    int64_t made[CLSTM_MAX_RANK];
+    int rank = n->inputs[0]->type.rank;
+    const int64_t *p = permutation(n, rank, made);
+    for (int i = 0; p && i < rank; i++)
+        if (p[i] != i) return false;
+    return p != NULL;
+}
+
 /* Whether output 0 is input 0, bit for bit. */
 static bool changes_nothing(const simplifier *s, const ir_node *n) {
     const ir_value *in = n->inputs[0], *out = n->outputs[0];
@@ -42,6 +59,7 @@ static bool changes_nothing(const simplifier *s, const ir_node *n) {
     if (reshapes(n) || is(n, "Expand") || is(n, "Tile") || is(n, "Cast")) return true;
     if (is(n, "Slice")) return n->version < 10 || n->n_in < 5 || all_ints(n->inputs[4], 1, s->err);
     if (is(n, "Split")) return n->n_out == 1;
+    if (is(n, "Transpose")) return keeps_order(n);
     return false;
 }
 
@@ -55,14 +73,6 @@ static void replace(simplifier *s, ir_node *n, ir_value *by) {
 static bool idle_dropout(const ir_node *n) {
     if (!is(n, "Dropout") || (n->n_out > 1 && n->outputs[1])) return false;
     return n->version < 7 ? false : n->n_in < 3 || !n->inputs[2] || (n->inputs[2]->constant && all_ints(n->inputs[2], 0, NULL));
-}
-
-static const int64_t *permutation(const ir_node *n, int rank, int64_t *made) {
-    size_t count;
-    const int64_t *p = op_attr_ints(n, "perm", &count);
-    if (p) return (int)count == rank ? p : NULL;
-    for (int i = 0; i < rank; i++) made[i] = rank - 1 - i;
-    return made;
 }
 
 /* Transpose of a Transpose: one with both permutations, or nothing. */

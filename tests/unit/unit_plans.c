@@ -46,6 +46,26 @@ START_TEST(before_and_after)
 }
 END_TEST
 
+/* What changes nothing is not even a view; what does is left. */
+START_TEST(nothing_to_do)
+{
+    static const struct { const char *nodes; size_t after; } models[] = {
+        {"Transpose x > a perm=0,1; Neg a > y", 1}, {"Transpose x > a perm=1,0; Neg a > y", 2}, {"Transpose x > a perm=1,0; Transpose a > b perm=1,0; Neg b > y", 1},
+        {"Cast x > a to=1; Neg a > y", 1}, {"Cast x > a to=11; Cast a > b to=1; Neg b > y", 3},
+        {"s = i[2] 2,3; Reshape x,s > a; Neg a > y", 1}, {"s = i[2] 3,2; Reshape x,s > a; Neg a > y", 2}, {"s = i[2] 3,2; t = i[2] 2,3; Reshape x,s > a; Reshape a,t > b; Neg b > y", 1},
+        {"b = i[1] 0; e = i[1] 9; k = i[1] 1; Slice x,b,e,k > a; Neg a > y", 1}, {"b = i[1] 1; e = i[1] 9; k = i[1] 1; Slice x,b,e,k > a; Neg a > y", 2},
+        {"b = i[1] -1; e = i[1] -9; k = i[1] 0; s = i[1] -1; Slice x,b,e,k,s > a; Neg a > y", 2},
+        {"Dropout x > a; Neg a > y", 1}, {"Concat x > a axis=0; Neg a > y", 1}, {"Identity x > a; Identity a > b; Neg b > y", 1}};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        model_text t = model_text_load(model_text_graph("x:f[?,?]", "y:f", models[i].nodes, NULL), NULL);
+        prepare(&t, 2, (int64_t[]){2, 3});
+        clstm_graph g = graph_of(&t);
+        ck_assert_msg(g.after == models[i].after, "%s: %zu", models[i].nodes, g.after);
+        model_text_done(&t);
+    }
+}
+END_TEST
+
 /* The same graph as it stands: every node is a call. */
 START_TEST(interpreted)
 {
@@ -197,6 +217,7 @@ END_TEST
 Suite *unit_suite(void) {
     Suite *s = suite_create("plans");
     unit_add(s, "before_and_after", before_and_after);
+    unit_add(s, "nothing_to_do", nothing_to_do);
     unit_add(s, "interpreted", interpreted);
     unit_add(s, "evictions", evictions);
     unit_add_loop(s, "fused_nodes", fused_nodes, 0, (int)(sizeof fusions / sizeof *fusions));
