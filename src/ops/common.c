@@ -72,3 +72,12 @@ clstm_status op_axis(op_ctx *ctx, int rank, int *axis) {
     if (!tensor_axis(a, rank, axis)) return op_bad_model(ctx, "axis %lld of a tensor of rank %d", (long long)a, rank);
     return CLSTM_OK;
 }
+
+void op_put_real(clstm_tensor *t, int64_t i, double v) {
+    switch (t->type) {
+    case CLSTM_FLOAT: ((float *)t->data)[i] = (float)v; break;
+    case CLSTM_DOUBLE: ((double *)t->data)[i] = v; break;
+    case CLSTM_FLOAT16: ((uint16_t *)t->data)[i] = tensor_double_to_half(v); break;
+    default: ((uint16_t *)t->data)[i] = tensor_double_to_bfloat(v); break;
+    }
+}

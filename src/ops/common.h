@@ -41,6 +41,9 @@ clstm_status op_axes_mask(op_ctx *ctx, const int64_t *axes, int count, int rank,
 /* Attribute "axis" made non-negative for `rank` dimensions. */
 clstm_status op_axis(op_ctx *ctx, int rank, int *axis);
 
+/* Element i of a tensor of a floating-point type, rounded to it. */
+void op_put_real(clstm_tensor *t, int64_t i, double v);
+
 /* Elements of an index tensor (int32 or int64). */
 static inline int64_t op_index(const clstm_tensor *t, int64_t i) {
     return t->type == CLSTM_INT32 ? ((const int32_t *)t->data)[i] : ((const int64_t *)t->data)[i];

@@ -10,7 +10,7 @@ extern const op_desc ops_gather[], ops_scatter[], ops_rearrange[], ops_pick[];
 extern const op_desc ops_reduce[], ops_arg[], ops_scan_sum[], ops_softmax[];
 extern const op_desc ops_control[], ops_sequence[], ops_conv[], ops_pool[], ops_norm[], ops_quantise[];
 extern const op_desc ops_integer_matmul[], ops_integer_conv[], ops_signal[], ops_signal_window[], ops_resize[], ops_grid[], ops_loss[],
-    ops_causal_conv[], ops_place[], ops_suppress[], ops_rotary[];
+    ops_causal_conv[], ops_place[], ops_suppress[], ops_rotary[], ops_determinant[];
 extern const op_desc ops_matmul[], ops_einsum[], ops_layer_norm[];
 
 #endif

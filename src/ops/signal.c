@@ -26,15 +26,6 @@ static double get(const clstm_tensor *t, int64_t i) {
     }
 }
 
-static void put(clstm_tensor *t, int64_t i, double v) {
-    switch (t->type) {
-    case CLSTM_FLOAT: ((float *)t->data)[i] = (float)v; break;
-    case CLSTM_DOUBLE: ((double *)t->data)[i] = v; break;
-    case CLSTM_FLOAT16: ((uint16_t *)t->data)[i] = tensor_double_to_half(v); break;
-    default: ((uint16_t *)t->data)[i] = tensor_double_to_bfloat(v); break;
-    }
-}
-
 /* Memory for a transform of n points: roots in prepared memory, two lines in scratch. */
 static transform *prepare_points(op_ctx *ctx, int64_t n) {
     size_t head = (sizeof(transform) + 63) & ~(size_t)63, points = (size_t)n * sizeof(op_complex);
@@ -124,8 +115,8 @@ static clstm_status run_dft(op_ctx *ctx) {
             const op_complex *made = op_fourier_run(&t->f, line, line + t->f.n, t->inverse);
             for (int64_t k = 0; k < t->out_line; k++) {
                 int64_t at = ((o * t->out_line + k) * t->inner + i) * t->out_parts;
-                put(y, at, made[k].re * scale);
-                if (t->out_parts == 2) put(y, at + 1, made[k].im * scale);
+                op_put_real(y, at, made[k].re * scale);
+                if (t->out_parts == 2) op_put_real(y, at + 1, made[k].im * scale);
             }
         }
     return CLSTM_OK;
@@ -188,8 +179,8 @@ static clstm_status run_stft(op_ctx *ctx) {
             }
             const op_complex *made = op_fourier_run(&t->f, line, line + t->f.n, 0);
             for (int64_t k = 0; k < t->out_line; k++) {
-                put(y, at++, made[k].re);
-                put(y, at++, made[k].im);
+                op_put_real(y, at++, made[k].re);
+                op_put_real(y, at++, made[k].im);
             }
         }
     return CLSTM_OK;

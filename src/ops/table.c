@@ -16,7 +16,7 @@ static const op_desc *const families[] = {
     ops_matmul, ops_einsum, ops_layer_norm,
     ops_control, ops_sequence, ops_conv, ops_pool, ops_norm, ops_quantise,
     ops_integer_matmul, ops_integer_conv, ops_signal, ops_signal_window, ops_resize, ops_grid, ops_loss, ops_causal_conv, ops_place,
-    ops_suppress, ops_rotary,
+    ops_suppress, ops_rotary, ops_determinant,
 };
 
 enum { MOST_ROWS = 640 };

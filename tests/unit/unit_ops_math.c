@@ -233,6 +233,28 @@ START_TEST(softmax_rows)
 }
 END_TEST
 
+/* A pivot of 0 on the diagonal, a singular matrix, one that stands alone, none at all. */
+START_TEST(determinants)
+{
+    const float x[27] = {0, 2, 1, 3, 0, -1, 4, 5, 6, 1, 2, 3, 2, 4, 6, 7, 8, 9, 2, 0, 0, 0, 3, 0, 0, 0, 4};
+    const float want[3] = {-29, 0, 24};
+    ops_case *c = ops_case_new("Det", "", 11, 1, 1);
+    ops_case_input(c, 0, CLSTM_FLOAT, 3, DIMS(3, 3, 3), x);
+    ck_assert_int_eq(ops_case_run(c), CLSTM_OK);
+    for (int i = 0; i < 3; i++) ck_assert_float_eq_tol(((float *)c->out[0].tensor.data)[i], want[i], 1e-5f);
+    ops_case_free(c);
+    c = ops_case_new("Det", "", 22, 1, 1);
+    ops_case_input(c, 0, CLSTM_FLOAT, 2, DIMS(0, 0), x);
+    ck_assert_int_eq(ops_case_run(c), CLSTM_OK);
+    ck_assert_float_eq(*(float *)c->out[0].tensor.data, 1);
+    ops_case_free(c);
+    c = ops_case_new("Det", "", 11, 1, 1);
+    ops_case_input(c, 0, CLSTM_FLOAT, 2, DIMS(2, 3), x);
+    ck_assert_int_eq(ops_case_run(c), CLSTM_BAD_MODEL);
+    ops_case_free(c);
+}
+END_TEST
+
 /* Within 4 ULP of long double, the largest element's little included, wherever the row lies and whatever its level. */
 START_TEST(log_softmax_rows)
 {
@@ -376,6 +398,7 @@ Suite *unit_suite(void)
     unit_add(s, "old broadcast", old_broadcast);
     unit_add(s, "softmax rows", softmax_rows);
     unit_add(s, "log softmax rows", log_softmax_rows);
+    unit_add(s, "determinants", determinants);
     unit_add_loop(s, "gemm", gemm_forms, 0, (int)(sizeof gemms / sizeof *gemms));
     unit_add(s, "rows", rows_are_independent);
     unit_add_loop(s, "accuracy", accuracy, 0, (int)(sizeof functions / sizeof *functions));
