@@ -6,15 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-static void put(clstm_tensor *t, int64_t i, double v) {
-    switch (t->type) {
-    case CLSTM_FLOAT: ((float *)t->data)[i] = (float)v; break;
-    case CLSTM_DOUBLE: ((double *)t->data)[i] = v; break;
-    case CLSTM_FLOAT16: ((uint16_t *)t->data)[i] = tensor_double_to_half(v); break;
-    default: ((uint16_t *)t->data)[i] = tensor_double_to_bfloat(v); break;
-    }
-}
-
 /* ---- AffineGrid: theta [N,d,d+1] times the coordinates of each place, x (the last dimension) first ---------------------------------- */
 
 static clstm_status infer_affine(op_ctx *c) {
@@ -59,7 +50,7 @@ static clstm_status run_affine(op_ctx *c) {
                 int64_t row = (n * nd + r) * (nd + 1);
                 double sum = tensor_get_double(theta, row + nd);
                 for (int d = 0; d < nd; d++) sum += tensor_get_double(theta, row + d) * at[d];
-                put(y, (n * places + p) * nd + r, sum);
+                op_put_real(y, (n * places + p) * nd + r, sum);
             }
         }
     return CLSTM_OK;
@@ -162,7 +153,7 @@ static clstm_status run_grid(op_ctx *c) {
                     int64_t from = (n * channels + ch) * plane + (at[2][k] * (s.nd > 1 ? s.size[1] : 1) + at[1][j]) * s.size[0] + at[0][i];
                     sum += weight[2][k] * weight[1][j] * weight[0][i] * read_value(x, from);
                 }
-                put(y, (n * channels + ch) * places + p, sum);
+                op_put_real(y, (n * channels + ch) * places + p, sum);
             }
         }
     return CLSTM_OK;
