@@ -85,7 +85,7 @@ clstm_status op_value_copy(clstm_value *to, const clstm_value *from, clstm_error
     v.tensor.data = NULL;
     v.items = NULL;
     if (v.kind == CLSTM_KIND_TENSOR) {
-        if (!tensor_bytes(&v.tensor, &bytes)) return util_fail(err, CLSTM_INTERNAL, "a value without a size");
+        if (!tensor_bytes(&v.tensor, &bytes)) return util_fail(err, CLSTM_UNSUPPORTED, "a carried or copied value of type %s", clstm_type_name(v.tensor.type));
         if (!(v.tensor.data = util_aligned_alloc(bytes))) return util_no_memory(err);
         if (bytes) memcpy(v.tensor.data, from->tensor.data, bytes);
     } else if (v.kind == CLSTM_KIND_SEQUENCE) {

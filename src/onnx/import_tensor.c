@@ -123,6 +123,10 @@ static clstm_status decode(importer *im, const onnx_stored *stored, clstm_tensor
     size_t at = 0;
     if (stored->count == 1 && !spans->unpacked && (spans->field == FIELD_FLOAT || spans->field == FIELD_DOUBLE) && spans->size == size)
         return from_bytes(im, t, im->src->bytes + spans->offset, size, out);
+    /* Every element takes a byte at least: a declared size alone makes nobody take memory. */
+    size_t stored_bytes = 0;
+    for (uint32_t i = 0; i < stored->count; i++) stored_bytes += spans[i].size;
+    if (size / clstm_type_size(t->type) > stored_bytes) return wrong_size(im, t, stored_bytes, size);
     ir_const *c;
     UTIL_TRY(ir_const_new(t, &c, im->err));
     clstm_status s = CLSTM_OK;

@@ -77,13 +77,14 @@ static clstm_status read_transposed(op_ctx *ctx, op_window *w) {
     op_window_spread(given ? given + ((int)n_shape - w->nd) : NULL, w->nd, 1, shape);
     for (int i = 0; i < 3; i++) {
         int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1, full;
-        if (extra[i] < 0) return op_bad_model(ctx, "attribute output_padding holds %lld", (long long)extra[i]);
+        if (extra[i] < 0 || extra[i] > INT32_MAX) return op_bad_model(ctx, "attribute output_padding holds %lld", (long long)extra[i]);
         if (!util_mul(w->stride[i], w->in[i] > 0 ? w->in[i] - 1 : 0, &full) || !util_add(full, span + extra[i], &full)) return op_bad_model(ctx, "the output is too large");
         bool same = mode[0] == 'S' && i >= 3 - w->nd;
         if (mode[0] == 'V') w->begin[i] = w->end[i] = 0;
         if ((given && i >= 3 - w->nd) || same) {
-            int64_t want = given ? shape[i] : w->in[i] * w->stride[i], total = full - want;
+            int64_t want = given ? shape[i] : w->in[i] * w->stride[i];
             if (want < 0) return op_bad_model(ctx, "attribute output_shape holds %lld", (long long)want);
+            int64_t total = full - want;
             /* the standard: an odd rest goes to the end for SAME_UPPER, to the beginning otherwise */
             w->begin[i] = total < 0 ? 0 : mode[0] == 'S' && mode[5] == 'U' ? total / 2 : total - total / 2;
             w->end[i] = total - w->begin[i];

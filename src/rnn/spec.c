@@ -95,8 +95,8 @@ clstm_status rnn_check(ir_node *n, clstm_error *err) {
     UTIL_TRY(read_flag(n, "input_forget", false, &s->input_forget, err));
     UTIL_TRY(read_flag(n, "linear_before_reset", true, &s->reset_after, err));
     const ir_attr *hidden = ir_attr_find(n, "hidden_size"), *clip = ir_attr_find(n, "clip");
-    if (hidden && hidden->v.i <= 0)
-        return util_fail(err, CLSTM_BAD_MODEL, "attribute hidden_size is %lld, expected a positive number", (long long)hidden->v.i);
+    if (hidden && (hidden->v.i <= 0 || hidden->v.i > INT32_MAX))
+        return util_fail(err, CLSTM_BAD_MODEL, "attribute hidden_size is %lld, expected a positive number of 31 bits", (long long)hidden->v.i);
     if (clip && !(clip->v.f > 0))
         return util_fail(err, CLSTM_BAD_MODEL, "attribute clip is %g, expected a positive number", (double)clip->v.f);
     s->hidden = hidden ? hidden->v.i : 0;
