@@ -21,9 +21,10 @@ typedef struct convert {
     clstm_convert_options options;
     bool weights_options;           /* one of them was given */
     bool with_main;
+    const char *repairs;            /* NULL: none */
 } convert;
 
-enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_MAIN };
+enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_MAIN, OPTION_REPAIR };
 
 static const char help[] =
     "Converts INPUT to OUTPUT, which is written whole or not at all.\n\n"
@@ -31,6 +32,8 @@ static const char help[] =
     "  .onnx to .safetensors     the weights of its recurrent layers, in PyTorch's names and gate order; also to .npz\n"
     "  .safetensors to .onnx     the model of a PyTorch state_dict with LSTM, GRU, RNN, Linear and Embedding; also from .npz\n"
     "  .onnx to .c               one C99 source, and the header beside it, that need libm only; the name of the file is that of its functions\n\n"
+    "      --repair[=RULES]      (.onnx to .onnx) mend what clstm-info --lint finds: what is proven and keeps the answers,\n"
+    "                            or the rules named, with commas between, or all\n"
     "      --batch-first         (weights to model) input and output are [batch, time, ...], not [time, batch, ...]\n"
     "      --states              (weights to model) initial and last states become inputs h0, c0 and outputs hn, cn\n"
     "      --nonlinearity NAME   (weights to model) of nn.RNN layers: tanh (default) or relu\n"
@@ -47,7 +50,7 @@ static const char common[] =
 static const struct option options[] = {
     {"from", required_argument, NULL, OPTION_FROM}, {"to", required_argument, NULL, OPTION_TO},
     {"batch-first", no_argument, NULL, OPTION_BATCH_FIRST}, {"states", no_argument, NULL, OPTION_STATES},
-    {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY},
+    {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY}, {"repair", optional_argument, NULL, OPTION_REPAIR},
     {"main", no_argument, NULL, OPTION_MAIN}, {"const", required_argument, NULL, TOOL_OPTION_CONST},
     {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"limit", required_argument, NULL, TOOL_OPTION_LIMIT},
     {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, {0},
@@ -66,6 +69,18 @@ static kind kind_of_suffix(const char *path) {
     return dot && !strchr(dot, '/') ? kind_named(dot + 1) : KIND_NONE;
 }
 
+/* Whether every rule of a --repair=RULES has a repair. */
+static bool repairs_known(const char *list) {
+    clstm_lint_rule_info r;
+    for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',') {
+        size_t length = strcspn(s, ",");
+        bool known = length == 3 && !strncmp(s, "all", 3);
+        for (size_t i = 0; clstm_lint_rule(i, &r) && !known; i++) known = r.repair && strlen(r.id) == length && !strncmp(s, r.id, length);
+        if (!known) return false;
+    }
+    return true;
+}
+
 static int set_option(convert *c, int option, const char *argument) {
     char name[64];
     switch (option) {
@@ -76,6 +91,10 @@ static int set_option(convert *c, int option, const char *argument) {
         *(option == OPTION_FROM ? &c->from : &c->to) = k;
         return -1;
     }
+    case OPTION_REPAIR:
+        c->repairs = argument ? argument : "";
+        if (!repairs_known(c->repairs)) return tool_usage(&c->t, "--repair: no such repair in \"%s\"; clstm-info --lint lists them", io_escape(name, sizeof name, argument));
+        return -1;
     case OPTION_BATCH_FIRST: c->options.batch_first = c->weights_options = true; return -1;
     case OPTION_STATES: c->options.states = c->weights_options = true; return -1;
     case OPTION_NONLINEARITY:
@@ -141,9 +160,17 @@ static clstm_status weights(const convert *c, const clstm_model *m, io_buffer *o
     return status;
 }
 
+static void tell_finding(void *user, const clstm_lint_finding *f) {
+    const tool *t = user;
+    if (f->repaired) tool_warn(t, "%s: %s: %s", *f->node ? f->node : "model", f->rule, f->repair);
+    else if (f->repair) tool_warn(t, "%s: %s: left as it is (--repair=%s): %s", *f->node ? f->node : "model", f->rule, f->rule, f->why);
+    else tool_warn(t, "%s: %s: no repair: %s", *f->node ? f->node : "model", f->rule, f->why);
+}
+
 static clstm_status from_model(const convert *c, io_buffer *out, clstm_error *err) {
     clstm_model *m;
-    clstm_status status = tool_load(&c->t, c->input, &m, err);
+    const clstm_model_options options = {.limits = &c->t.limits};
+    clstm_status status = c->repairs ? clstm_lint_load(c->input, &options, c->repairs, tell_finding, (void *)(uintptr_t)&c->t, &m, err) : tool_load(&c->t, c->input, &m, err);
     if (status != CLSTM_OK) return status;
     status = c->to == KIND_ONNX ? simplify(c, m, out, err) : weights(c, m, out, err);
     clstm_model_destroy(m);
@@ -194,6 +221,7 @@ static int run(convert *c) {
     if (c->from != KIND_ONNX || (c->to != KIND_ONNX && c->to != KIND_C)) {
         if (c->t.dims.count) return tool_usage(&c->t, "--dim is for .onnx to .onnx or .c");
     }
+    if ((c->from != KIND_ONNX || c->to != KIND_ONNX) && c->repairs) return tool_usage(&c->t, "--repair is for .onnx to .onnx");
     if (c->to != KIND_C && (c->with_main || c->t.consts.count)) return tool_usage(&c->t, "--main and --const are for .onnx to .c");
     if (c->to == KIND_C) return convert_to_c(&c->t, c->input, c->output, c->with_main);
     int code = TOOL_OK;

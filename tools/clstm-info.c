@@ -1,6 +1,7 @@
 /* clstm-info: what is in a model, and which operators this version runs. */
 #include "graph_text.h"
 #include "inputs.h"
+#include "info_lint.h"
 
 #include "io/buffer.h"
 #include "io/value.h"
@@ -14,14 +15,16 @@ static const char help[] =
     "      --graph               the graph before and after planning: what was folded, fused and recovered, and the calls left of each\n"
     "                            operator\n"
     "      --ops                 without a model: every operator and version range that is supported\n"
-    "      --markdown            with --ops: as doc/operators.md\n"
+    "      --lint                faults of exporters: node, why it matters, what clstm-convert --repair does;\n"
+    "                            without a model: the table of rules\n"
+    "      --markdown            with --ops: as doc/operators.md; with --lint: as doc/linter.md\n"
     "      --json                print the answer as JSON\n"
     "\n";
 
-enum { OPS = TOOL_OPTION_OWN, MARKDOWN, GRAPH };
+enum { OPS = TOOL_OPTION_OWN, MARKDOWN, LINT, GRAPH };
 static const struct option options[] = {
     TOOL_OPTIONS, {"json", no_argument, NULL, TOOL_OPTION_JSON}, {"ops", no_argument, NULL, OPS}, {"markdown", no_argument, NULL, MARKDOWN},
-    {"graph", no_argument, NULL, GRAPH}, {0},
+    {"lint", no_argument, NULL, LINT}, {"graph", no_argument, NULL, GRAPH}, {0},
 };
 
 static const char *domain_name(const char *domain) { return *domain ? domain : "ai.onnx"; }
@@ -336,20 +339,26 @@ int main(int argc, char **argv) {
     tool t;
     io_buffer b = {0};
     clstm_error err = {0};
-    bool ops = false, markdown = false, graph = false;
+    bool ops = false, markdown = false, lint = false, graph = false;
     int code = -1;
     tool_init(&t, argv, "clstm-info", "[MODEL.onnx] [options]", help);
     for (int option; code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == OPS) ops = true;
         else if (option == MARKDOWN) markdown = true;
         else if (option == GRAPH) graph = true;
+        else if (option == LINT) lint = true;
         else code = tool_option(&t, option, optarg);
     }
-    if (code < 0 && markdown && !ops) code = tool_usage(&t, "--markdown belongs to --ops");
-    if (code < 0 && graph && ops) code = tool_usage(&t, "--graph is for a model");
-    if (code < 0 && argc - optind != (ops ? 0 : 1)) code = tool_usage(&t, ops ? "--ops takes no MODEL" : optind == argc ? "which MODEL? or --ops" : "one MODEL at a time");
-    if (code < 0 && ops) {
-        if (markdown) list_markdown(&b);
+    int models = argc - optind;
+    if (code < 0 && ops && lint) code = tool_usage(&t, "--ops or --lint, not both");
+    if (code < 0 && markdown && !ops && !(lint && !models)) code = tool_usage(&t, "--markdown belongs to --ops, or to --lint without a model");
+    if (code < 0 && graph && (ops || lint)) code = tool_usage(&t, "--graph is for a model, and not with --lint");
+    if (code < 0 && ops && models) code = tool_usage(&t, "--ops takes no MODEL");
+    if (code < 0 && !ops && models != 1 && !(lint && !models)) code = tool_usage(&t, models ? "one MODEL at a time" : "which MODEL? or --ops, --lint");
+    if (code < 0 && lint && models) code = lint_model(&t, argv[optind], &b);
+    else if (code < 0 && !models) {
+        if (lint) lint_rules(t.json, markdown, &b);
+        else if (markdown) list_markdown(&b);
         else list_operators(t.json, &b);
         code = TOOL_OK;
     } else if (code < 0) code = describe(&t, argv[optind], graph, &b);

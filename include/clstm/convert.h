@@ -65,6 +65,34 @@ typedef struct clstm_convert_c_options {
 CLSTM_API clstm_status clstm_convert_c(clstm_model *model, const clstm_convert_c_options *options, clstm_convert_sink sink, void *source,
                                        void *header, clstm_error *err);
 
+/* ---- Faults of exporters ------------------------------------------------------------------------------------------------------------ */
+
+/* A rule of the linter. `repair` is NULL when there is none. keeps_answers: the repaired model gives what the model gives today wherever
+ * that runs, and may run where that does not. The table is doc/linter.md. */
+typedef struct clstm_lint_rule_info { const char *id, *title, *why, *repair; bool keeps_answers; } clstm_lint_rule_info;
+/* Row `index`; false past the last. */
+CLSTM_API bool clstm_lint_rule(size_t index, clstm_lint_rule_info *rule);
+
+/* What a rule found; the strings live during the call. */
+typedef struct clstm_lint_finding {
+    const char *rule;                       /* its id */
+    const char *node;                       /* `node 3 "gru" (GRU)`; "" for the whole model */
+    const char *why;                        /* what stands there, and why it matters */
+    const char *repair;                     /* what a repair does; NULL: none here */
+    bool proven;                            /* by structure, weights and shapes; else suspected by the producer */
+    bool repaired;                          /* clstm_lint_load: it is being done */
+} clstm_lint_finding;
+typedef void (*clstm_lint_found)(void *user, const clstm_lint_finding *finding);
+
+/* Looks for faults in a model file, also in one that cannot be loaded for such a fault. CLSTM_OK whatever was found. `options` may be
+ * NULL; their `warning` is not called. */
+CLSTM_API clstm_status clstm_lint(const char *path, const clstm_model_options *options, clstm_lint_found found, void *user, clstm_error *err);
+
+/* Loads a model with repairs made. `repairs`: ids of rules with commas between, "all", or "" for what is proven and keeps the answers.
+ * `found` (may be NULL) hears of every fault, `repaired` tells which were mended. CLSTM_BAD_ARGUMENT for an id that has no repair. */
+CLSTM_API clstm_status clstm_lint_load(const char *path, const clstm_model_options *options, const char *repairs, clstm_lint_found found,
+                                       void *user, clstm_model **model, clstm_error *err);
+
 #ifdef __cplusplus
 }
 #endif

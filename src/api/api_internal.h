@@ -29,6 +29,15 @@ const op_desc *api_operators_find(const clstm_operators *set, const char *domain
 /* Fills model->uses from the graph, before passes rewrite it. */
 clstm_status api_count_operators(clstm_model *m, clstm_error *err);
 
+/* What is done to the graph of a file before it is optimised, and the rows that its recurrent nodes have until then. */
+typedef struct api_amend {
+    const struct lint_rows *rows;
+    clstm_status (*run)(void *user, onnx_model *model, const clstm_limits *limits, clstm_error *err);
+    void *user;
+} api_amend;
+/* clstm_model_load; `amend` may be NULL. */
+clstm_status api_load(const char *path, const clstm_model_options *options, const api_amend *amend, clstm_model **out, clstm_error *err);
+
 /* A carried state as a plan sees it: the plan's input and output (behind the model's own for states of layers). */
 typedef struct session_part { size_t input, output, bytes; const char *name; clstm_value value; ir_const *initial; int lane_axis; } session_part;
 

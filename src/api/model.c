@@ -1,8 +1,8 @@
 /* api/model: loading, the declared inputs and outputs, and the life of a model. */
 #include "api/api_internal.h"
 
+#include "convert/lint.h"
 #include "ops/table.h"
-#include "rnn/spec.h"
 #include "util/file.h"
 #include "util/fpmode.h"
 
@@ -16,10 +16,13 @@
 
 const char *clstm_version(void) { return PACKAGE_VERSION; }
 
+typedef struct finder { const clstm_model *model; const api_amend *amend; } finder;
+
 static const op_desc *lookup(void *user, const char *domain, const char *name, int version, bool *known) {
-    const clstm_model *m = user;
+    const finder *f = user;
     const op_desc *row = ops_find(domain, name, version, known);
-    return row ? row : api_operators_find(m->operators, domain, name, version, known);
+    if (row) return f->amend ? lint_row(f->amend->rows, row) : row;
+    return api_operators_find(f->model->operators, domain, name, version, known);
 }
 
 static clstm_status make_ports(clstm_model *m, ir_value *const *values, size_t n, clstm_port **out, clstm_error *err) {
@@ -40,19 +43,16 @@ static clstm_status make_ports(clstm_model *m, ir_value *const *values, size_t n
     return CLSTM_OK;
 }
 
-/* Warns of recurrent nodes that are valid but most likely not meant so. */
-static void tell_doubts(const ir_graph *g, const onnx_source *src, const char *producer) {
-    char line[600];
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const ir_node *n = g->nodes[i];
-        if (rnn_doubt(n, producer, line, sizeof line)) src->warning(src->warning_user, line);
-        for (int b = 0; b < n->n_bodies; b++) tell_doubts(n->bodies[b], src, producer);
-    }
+static clstm_status import(clstm_model *m, const onnx_source *src, const api_amend *amend, clstm_error *err) {
+    finder f = {m, amend};
+    UTIL_TRY(onnx_import(src, lookup, &f, &m->onnx, err));
+    if (amend) return amend->run(amend->user, &m->onnx, src->limits, err);
+    if (src->warning) lint_warn(m->onnx.graph, m->onnx.producer, src->warning, src->warning_user);
+    return CLSTM_OK;
 }
 
-static clstm_status build(clstm_model *m, const onnx_source *src, bool optimise, clstm_error *err) {
-    UTIL_TRY(onnx_import(src, lookup, m, &m->onnx, err));
-    if (src->warning) tell_doubts(m->onnx.graph, src, m->onnx.producer);
+static clstm_status build(clstm_model *m, const onnx_source *src, const api_amend *amend, bool optimise, clstm_error *err) {
+    UTIL_TRY(import(m, src, amend, err));
     ir_graph *g = m->onnx.graph;
     g->imported = ir_count_nodes(g);
     UTIL_TRY(api_count_operators(m, err));
@@ -73,7 +73,7 @@ static clstm_status choose_limits(const clstm_model_options *options, clstm_limi
     return options && options->limits ? api_limits_take(out, options->limits, err) : CLSTM_OK;
 }
 
-static clstm_status load(const onnx_source *src, const clstm_model_options *options, clstm_model **out, clstm_error *err) {
+static clstm_status load(const onnx_source *src, const clstm_model_options *options, const api_amend *amend, clstm_model **out, clstm_error *err) {
     clstm_model *m = util_calloc(1, sizeof *m);
     if (!m) return util_no_memory(err);
     atomic_init(&m->refs, 1);
@@ -84,7 +84,7 @@ static clstm_status load(const onnx_source *src, const clstm_model_options *opti
     source.warning = options ? options->warning : NULL;
     source.warning_user = options ? options->user : NULL;
     util_fpmode mode = util_fpmode_enter();
-    clstm_status s = build(m, &source, !options || !options->no_optimise, err);
+    clstm_status s = build(m, &source, amend, !options || !options->no_optimise, err);
     util_fpmode_leave(mode);
     if (m->onnx.graph) onnx_import_done(&m->onnx);
     if (s != CLSTM_OK) { clstm_model_destroy(m); return s; }
@@ -92,7 +92,7 @@ static clstm_status load(const onnx_source *src, const clstm_model_options *opti
     return CLSTM_OK;
 }
 
-clstm_status clstm_model_load(const char *path, const clstm_model_options *options, clstm_model **out, clstm_error *err) {
+clstm_status api_load(const char *path, const clstm_model_options *options, const api_amend *amend, clstm_model **out, clstm_error *err) {
     char name[300], *directory = NULL;
     clstm_limits limits;
     util_file file;
@@ -105,10 +105,14 @@ clstm_status clstm_model_load(const char *path, const clstm_model_options *optio
     directory = util_strdup(slash ? path : ".");
     if (directory && slash) directory[slash == path ? 1 : slash - path] = 0;
     onnx_source src = {.bytes = file.data, .size = file.size, .directory = directory, .name = path, .path = path, .limits = &limits};
-    s = directory ? load(&src, options, out, err) : util_no_memory(err);
+    s = directory ? load(&src, options, amend, out, err) : util_no_memory(err);
     free(directory);
     util_file_unmap(&file);
     return s == CLSTM_OK ? s : util_context(err, s, "%s", name);
+}
+
+clstm_status clstm_model_load(const char *path, const clstm_model_options *options, clstm_model **out, clstm_error *err) {
+    return api_load(path, options, NULL, out, err);
 }
 
 clstm_status clstm_model_load_memory(const void *bytes, size_t size, const char *directory, const clstm_model_options *options,
@@ -118,7 +122,7 @@ clstm_status clstm_model_load_memory(const void *bytes, size_t size, const char 
     *out = NULL;
     UTIL_TRY(choose_limits(options, &limits, err));
     if (!bytes || !size) return util_fail(err, CLSTM_BAD_MODEL, "the model is empty");
-    return load(&src, options, out, err);
+    return load(&src, options, NULL, out, err);
 }
 
 void clstm_model_destroy(clstm_model *m) {

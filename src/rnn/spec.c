@@ -4,7 +4,6 @@
 #include "tensor/tensor.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -55,7 +54,6 @@ static clstm_status read_activations(const ir_node *n, rnn_spec *s, clstm_error 
         take(&alpha, a, ort);
         take(&beta, a, ort);
     }
-    s->left_over = alpha.used < alpha.count ? "activation_alpha" : beta.used < beta.count ? "activation_beta" : NULL;
     return CLSTM_OK;
 }
 
@@ -105,20 +103,6 @@ clstm_status rnn_check(ir_node *n, clstm_error *err) {
     UTIL_TRY(agree_hidden(s, &n->inputs[RNN_R]->type, err));
     n->params = s;
     return CLSTM_OK;
-}
-
-bool rnn_doubt(const ir_node *n, const char *producer, char *out, size_t size) {
-    const rnn_spec *s = n->op->check == rnn_check ? rnn_spec_of(n) : NULL;
-    char text[256];
-    if (!s) return false;
-    if (s->left_over) {
-        snprintf(out, size, "%s: attribute %s has values that no activation takes", ir_node_text(text, sizeof text, n), s->left_over);
-        return true;
-    }
-    if (s->kind != RNN_GRU || s->reset_after || !producer || strcmp(producer, "pytorch") != 0) return false;
-    snprintf(out, size, "%s: linear_before_reset is 0, but PyTorch's GRU is linear_before_reset = 1 and some of its exporters leave the "
-             "attribute out: the numbers may differ from PyTorch's", ir_node_text(text, sizeof text, n));
-    return true;
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------------------- */

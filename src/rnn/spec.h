@@ -24,7 +24,6 @@ typedef struct rnn_spec {
     int64_t hidden;                     /* hidden_size; 0: absent */
     rnn_activation f[2][3];             /* by direction: f, g, h */
     rnn_activation onnxruntime_f[2][3]; /* the same with its reading of missing alpha and beta */
-    const char *left_over;              /* the attribute that has values which no function takes; NULL: none */
 } rnn_spec;
 
 /* What the shapes say. */
@@ -32,9 +31,6 @@ typedef struct rnn_sizes { int64_t t, b, i, h; clstm_type type; } rnn_sizes;
 
 /* op_desc.check: fills node->params with the rnn_spec. */
 clstm_status rnn_check(ir_node *node, clstm_error *err);
-/* What in a recurrent node is valid but most likely not meant, as one line in out; false: nothing, or another operator. `producer` is
- * the model's, or NULL. */
-bool rnn_doubt(const ir_node *node, const char *producer, char *out, size_t size);
 static inline const rnn_spec *rnn_spec_of(const ir_node *node) { return node->params; }
 /* All input shapes against each other and the attributes. */
 clstm_status rnn_read_sizes(op_ctx *ctx, rnn_sizes *out);

@@ -1,0 +1,92 @@
+/* convert/lint: what exporters get wrong, as a table of rules. A rule finds a fault in the graph of a file and can mend it there.
+ *   lint.c         the table, findings, folding and probing
+ *   lint_layer.c   rules on the attributes and types of recurrent nodes
+ *   lint_frozen.c  rules on sizes and states that a trace made constant
+ *   lint_data.c   rules on constants and element types
+ *   lint_edit.c    what repairs are made of */
+#ifndef CONVERT_LINT_H
+#define CONVERT_LINT_H
+
+#include "onnx/import.h"
+#include "rnn/spec.h"
+
+#include <clstm/convert.h>
+
+typedef struct lint lint;
+
+typedef struct lint_rule {
+    clstm_lint_rule_info about;
+    clstm_status (*check)(lint *l);                     /* over the whole graph */
+    clstm_status (*node)(lint *l, ir_node *n);          /* or on every node, bodies included */
+    bool at_load;                                       /* told as a warning whenever a model is loaded: attributes are enough */
+} lint_rule;
+
+struct lint {
+    ir_graph *graph;                    /* as imported; recurrent nodes are not checked yet */
+    const char *producer;
+    const op_env *env;
+    const char *repairs;                /* ids, "all" or "" for those that keep the answers; NULL: find only */
+    clstm_lint_found found;
+    void *user;
+    clstm_error *err;
+    const lint_rule *rule;              /* at work */
+    ir_graph *folded;                   /* a copy without known input shapes, constants folded; made when asked for */
+    bool broken;                        /* a finding that explains why the model cannot be loaded */
+};
+
+/* Rows with which recurrent nodes are not checked and infer nothing, so that faulty files come in; they must live as long as the graph. */
+typedef struct lint_rows { op_desc row[16]; } lint_rows;
+void lint_rows_fill(lint_rows *rows);
+/* The row that stands in for `row`: itself but for recurrent operators. */
+const op_desc *lint_row(const lint_rows *rows, const op_desc *row);
+
+/* Runs the rules over l->graph. Afterwards recurrent nodes have their own rows and are checked. */
+clstm_status lint_run(lint *l);
+/* What at_load rules find in a checked graph, one line each. */
+void lint_warn(ir_graph *g, const char *producer, void (*warning)(void *user, const char *message), void *user);
+/* CLSTM_BAD_ARGUMENT when `repairs` names a rule that is not there. */
+clstm_status lint_check_names(const char *repairs, clstm_error *err);
+
+/* ---- for rules ----------------------------------------------------------------------------------------------------------------- */
+
+enum { LINT_PROVEN = 1, LINT_LOST = 2 /* the repair does not apply here */, LINT_BROKEN = 4 /* and the model does not load */ };
+/* Tells a finding at n (NULL: the model). Returns whether the rule is to mend it: always when nobody keeps the graph. */
+__attribute__((format(printf, 4, 5)))
+bool lint_found(lint *l, const ir_node *n, unsigned flags, const char *why, ...);
+
+bool lint_recurrent(const ir_node *n);
+ir_value *lint_input(const ir_node *n, int i);      /* NULL when absent */
+/* The constant that v is whatever the inputs' shapes are, or NULL. */
+ir_const *lint_constant(lint *l, const ir_value *v);
+/* A copy of the graph in which unknown input dimensions have sizes - a multiple of `step` for each symbol - and types and shapes are
+ * inferred as far as they go; values keep their ids. NULL in *out when an input's rank is unknown. `states`: constant initial states
+ * stay in. */
+clstm_status lint_probe(lint *l, int64_t step, bool states, ir_graph **out);
+
+/* ---- lint_edit.c: the pieces of repairs; NULL or a status on failure, l->err filled ------------------------------------------------ */
+
+ir_node *lint_node(lint *l, ir_graph *g, const char *op, int version, int n_in, ir_value *const *in, ir_value *out /* NULL: a new value */);
+clstm_status lint_check_node(lint *l, ir_node *n);   /* when its attributes are complete */
+ir_value *lint_new_const(lint *l, ir_graph *g, const clstm_tensor *t);
+ir_value *lint_ints(lint *l, ir_graph *g, int rank, int64_t n, const int64_t *values);
+clstm_status lint_set_int(lint *l, ir_node *n, const char *name, int64_t value);
+clstm_status lint_set_float(lint *l, ir_node *n, const char *name, float value);
+clstm_status lint_set_floats(lint *l, ir_node *n, const char *name, size_t count, const float *values);
+clstm_status lint_set_ints(lint *l, ir_node *n, const char *name, size_t count, const int64_t *values);
+void lint_drop_attr(ir_node *n, const char *name);
+
+/* ---- the rules' functions -------------------------------------------------------------------------------------------------------- */
+
+clstm_status lint_gru_reset(lint *l, ir_node *n);
+clstm_status lint_left_over(lint *l, ir_node *n);
+clstm_status lint_projection(lint *l, ir_node *n);
+clstm_status lint_hard_sigmoid(lint *l, ir_node *n);
+clstm_status lint_layout(lint *l, ir_node *n);
+clstm_status lint_lens(lint *l, ir_node *n);
+clstm_status lint_frozen_state(lint *l);
+clstm_status lint_constant_state(lint *l);
+clstm_status lint_frozen_shape(lint *l);
+clstm_status lint_double(lint *l);
+clstm_status lint_unused(lint *l);
+
+#endif

@@ -1,0 +1,195 @@
+/* convert/lint_layer: faults in the attributes, inputs and types of LSTM, GRU and RNN nodes. */
+#include "convert/lint.h"
+
+#include "convert/gates.h"
+#include "tensor/tensor.h"
+#include "util/status.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is(const ir_node *n, const char *op) { return !n->domain[0] && !strcmp(n->op_type, op); }
+
+static bool mentions(const char *text, const char *word) {
+    size_t length = strlen(word);
+    for (; text && *text; text++)
+        if (!strncasecmp(text, word, length)) return true;
+    return false;
+}
+
+static rnn_kind kind_of(const ir_node *n) { return is(n, "LSTM") ? RNN_LSTM : is(n, "GRU") ? RNN_GRU : RNN_RNN; }
+
+static int directions_of(const ir_node *n) {
+    const ir_attr *a = ir_attr_find(n, "direction");
+    return a && a->kind == IR_ATTR_STRING && !strcmp(a->v.s, "bidirectional") ? 2 : 1;
+}
+
+/* ---- gru-reset -------------------------------------------------------------------------------------------------------------------- */
+
+/* A name that a torch.nn.GRU's parameter has, upstream of v: exporters keep it. */
+static bool named_by_torch(const ir_value *v, int depth) {
+    if (!v) return false;
+    if (mentions(v->name, "weight_ih_l")) return true;
+    for (int i = 0; v->producer && depth < 8 && i < v->producer->n_in; i++)
+        if (named_by_torch(v->producer->inputs[i], depth + 1)) return true;
+    return false;
+}
+
+clstm_status lint_gru_reset(lint *l, ir_node *n) {
+    const ir_attr *a = ir_attr_find(n, "linear_before_reset");
+    if (!is(n, "GRU") || n->version < 3 || (a && a->v.i)) return CLSTM_OK;
+    bool producer = mentions(l->producer, "pytorch"), names = !producer && named_by_torch(lint_input(n, RNN_W), 0);
+    if (!producer && !names) return CLSTM_OK;
+    if (lint_found(l, n, 0, "linear_before_reset is %s, but torch.nn.GRU computes with 1 and %s; exporters before mid-2026 (onnxscript up to 0.6.2) leave it out, "
+                   "and every output then differs from PyTorch's", a ? "0" : "absent, which is 0", producer ? "the producer is PyTorch" : "the weights have PyTorch's names"))
+        return lint_set_int(l, n, "linear_before_reset", 1);
+    return CLSTM_OK;
+}
+
+/* ---- activations ------------------------------------------------------------------------------------------------------------------ */
+
+/* The functions of a node, in the order of its list; 0 for what rnn_check will refuse. */
+static size_t functions(const ir_node *n, rnn_function *out, size_t room) {
+    static const rnn_function lstm[] = {RNN_SIGMOID, RNN_TANH, RNN_TANH}, gru[] = {RNN_SIGMOID, RNN_TANH}, rnn[] = {RNN_TANH};
+    rnn_kind kind = kind_of(n);
+    const rnn_function *defaults = kind == RNN_LSTM ? lstm : kind == RNN_GRU ? gru : rnn;
+    size_t each = kind == RNN_LSTM ? 3 : kind == RNN_GRU ? 2 : 1, count = each * (size_t)directions_of(n);
+    const ir_attr *names = ir_attr_find(n, "activations");
+    if (names && names->kind == IR_ATTR_STRINGS) count = names->count < count ? names->count : count;
+    if (count > room) return 0;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = defaults[i % each];
+        if (names && !rnn_activation_find(names->v.strings[i], &out[i])) return 0;
+    }
+    return count;
+}
+
+static size_t taken(const rnn_function *f, size_t n, bool beta) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += rnn_activation_takes(f[i], beta);
+    return count;
+}
+
+clstm_status lint_left_over(lint *l, ir_node *n) {
+    static const char *const names[2] = {"activation_alpha", "activation_beta"};
+    rnn_function f[6];
+    if (!lint_recurrent(n)) return CLSTM_OK;
+    size_t count = functions(n, f, 6);
+    for (int beta = 0; beta < 2 && count; beta++) {
+        ir_attr *a = (ir_attr *)(uintptr_t)ir_attr_find(n, names[beta]);
+        size_t used = taken(f, count, beta);
+        if (!a || a->kind != IR_ATTR_FLOATS || a->count <= used) continue;
+        if (!lint_found(l, n, LINT_PROVEN, "%s has %zu values, but its activations take %zu: runtimes that give them out by position compute something else",
+                        names[beta], a->count, used)) continue;
+        if (used) a->count = used;
+        else lint_drop_attr(n, names[beta]);
+    }
+    return CLSTM_OK;
+}
+
+static bool sixth(float alpha) { return fabsf(alpha - 1.0f / 6) < 1e-4f; }
+static bool fifth(float alpha) { return fabsf(alpha - 0.2f) < 1e-4f; }
+
+/* The lists of a recurrent node with x/6 + 0.5 where they say 0.2x + 0.5. */
+static clstm_status mend_lists(lint *l, ir_node *n, const rnn_function *f, size_t count, bool find_only, bool *found) {
+    float list[2][6];
+    size_t used[2] = {0, 0}, first_alpha = 0;
+    for (int beta = 0; beta < 2; beta++) {
+        const ir_attr *a = ir_attr_find(n, beta ? "activation_beta" : "activation_alpha");
+        for (size_t i = 0; i < count; i++) {
+            if (!rnn_activation_takes(f[i], beta)) continue;
+            size_t k = used[beta]++;
+            list[beta][k] = a && k < a->count ? a->v.floats[k] : rnn_activation_default(f[i], beta, false);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!rnn_activation_takes(f[i], false)) continue;
+        float *alpha = &list[0][first_alpha++];
+        if (f[i] != RNN_HARD_SIGMOID || !fifth(*alpha)) continue;
+        *found = true;
+        *alpha = 1.0f / 6;
+    }
+    if (find_only || !*found) return CLSTM_OK;
+    UTIL_TRY(lint_set_floats(l, n, "activation_alpha", used[0], list[0]));
+    return lint_set_floats(l, n, "activation_beta", used[1], list[1]);
+}
+
+clstm_status lint_hard_sigmoid(lint *l, ir_node *n) {
+    rnn_function f[6];
+    bool found = false, keras = mentions(l->producer, "keras") || mentions(l->producer, "tf2onnx") || mentions(l->producer, "tensorflow");
+    const ir_attr *alpha = ir_attr_find(n, "alpha");
+    size_t count = lint_recurrent(n) ? functions(n, f, 6) : 0;
+    if (!keras) return CLSTM_OK;
+    if (count) UTIL_TRY(mend_lists(l, n, f, count, true, &found));
+    else if (is(n, "HardSigmoid")) found = !alpha || (alpha->kind == IR_ATTR_FLOAT && fifth(alpha->v.f) && !sixth(alpha->v.f));
+    if (!found || !lint_found(l, n, 0, "HardSigmoid is 0.2x + 0.5 here and was so in Keras 2, but Keras 3 computes x/6 + 0.5: outputs differ if the model is of Keras 3"))
+        return CLSTM_OK;
+    return count ? mend_lists(l, n, f, count, false, &found) : lint_set_float(l, n, "alpha", 1.0f / 6);
+}
+
+/* ---- shapes ----------------------------------------------------------------------------------------------------------------------- */
+
+static const clstm_tensor *type_of(lint *l, const ir_value *v) {
+    const ir_const *c = lint_constant(l, v);
+    return c ? &c->tensor : &v->type;
+}
+
+clstm_status lint_projection(lint *l, ir_node *n) {
+    const ir_value *rv = lint_input(n, RNN_R), *c0 = lint_input(n, RNN_C0);
+    if (!is(n, "LSTM") || !rv) return CLSTM_OK;
+    const clstm_tensor *r = type_of(l, rv), *c = c0 ? type_of(l, c0) : NULL;
+    if (r->rank != 3 || r->dims[1] <= 0 || r->dims[2] <= 0) return CLSTM_OK;
+    int64_t cells = r->dims[1] / 4, out = r->dims[2];
+    bool rows = r->dims[1] % 4 == 0 && out < cells, state = c && c->rank == 3 && c->dims[2] > 0 && c->dims[2] != out;
+    if (!rows && !state) return CLSTM_OK;
+    lint_found(l, n, LINT_PROVEN | LINT_BROKEN, "%s of size %lld%s but R takes a hidden state of %lld: an LSTM with a projection (proj_size), which ONNX has not, "
+               "lost it on export; its weights are not in the node", rows ? "R has gates" : "initial_c is", (long long)(rows ? cells : c->dims[2]), rows ? "," : "", (long long)out);
+    return CLSTM_OK;
+}
+
+/* ---- layout ----------------------------------------------------------------------------------------------------------------------- */
+
+static clstm_status permute(lint *l, ir_node *n, ir_value *in, ir_value *out, size_t rank, const int64_t *perm, ir_value **made) {
+    ir_node *t = lint_node(l, n->graph, "Transpose", n->version, 1, &in, out);
+    if (!t) return l->err->status;
+    UTIL_TRY(lint_set_ints(l, t, "perm", rank, perm));
+    *made = t->outputs[0];
+    return lint_check_node(l, t);
+}
+
+clstm_status lint_layout(lint *l, ir_node *n) {
+    static const int inputs[] = {RNN_X, RNN_H0, RNN_C0};
+    const ir_attr *layout = ir_attr_find(n, "layout");
+    if (!lint_recurrent(n) || !layout || layout->v.i != 1) return CLSTM_OK;
+    if (!lint_found(l, n, LINT_PROVEN, "layout is 1 (batch first): ONNX Runtime refuses it, others ignore it and mistake batch for time")) return CLSTM_OK;
+    ir_value *made;
+    for (int i = 0; i < 3; i++) {
+        if (!lint_input(n, inputs[i])) continue;
+        UTIL_TRY(permute(l, n, n->inputs[inputs[i]], NULL, 3, (int64_t[]){1, 0, 2}, &made));
+        n->inputs[inputs[i]] = made;
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        ir_value *out = n->outputs[i], *own;
+        if (!out) continue;
+        if (!(own = ir_value_new(n->graph, NULL))) return util_no_memory(l->err);
+        n->outputs[i] = own;
+        own->producer = n;
+        UTIL_TRY(permute(l, n, own, out, i == RNN_Y ? 4 : 3, i == RNN_Y ? (int64_t[]){2, 0, 1, 3} : (int64_t[]){1, 0, 2}, &made));
+    }
+    lint_drop_attr(n, "layout");
+    return CLSTM_OK;
+}
+
+/* ---- sequence_lens ---------------------------------------------------------------------------------------------------------------- */
+
+clstm_status lint_lens(lint *l, ir_node *n) {
+    ir_value *lens = lint_recurrent(n) ? lint_input(n, RNN_LENS) : NULL;
+    if (!lens || type_of(l, lens)->type != CLSTM_INT64) return CLSTM_OK;
+    if (!lint_found(l, n, LINT_PROVEN, "sequence_lens is int64, the standard asks for int32: runtimes refuse the model")) return CLSTM_OK;
+    ir_node *cast = lint_node(l, n->graph, "Cast", n->version, 1, &lens, NULL);
+    if (!cast) return l->err->status;
+    UTIL_TRY(lint_set_int(l, cast, "to", CLSTM_INT32));
+    n->inputs[RNN_LENS] = cast->outputs[0];
+    return lint_check_node(l, cast);
+}
