@@ -188,7 +188,8 @@ typedef struct clstm_session_options {
     int spin_us;                            /* workers spin this long after a run before they sleep; -1: the default, 50 */
     bool onnxruntime_semantics;             /* where the standard is silent or differs: see doc/semantics.md */
     bool no_optimise;                       /* a plain interpreter: one node after another, for comparison */
-    bool realtime;                          /* run on an unprepared shape returns CLSTM_NOT_PREPARED */
+    bool realtime;                          /* run on an unprepared shape returns CLSTM_NOT_PREPARED; otherwise it prepares */
+    bool lock_memory;                       /* see clstm_session_prepare */
     unsigned carry;                         /* CLSTM_CARRY_*: which states stay between runs */
     int plan_cache;                         /* plans kept, by input shapes; 0: the default, 8 */
     const clstm_limits *limits;             /* NULL: those of the model */
@@ -214,10 +215,13 @@ CLSTM_API clstm_status clstm_session_set_input_value(clstm_session *session, siz
 /* Binds output `index` to the caller's memory of `size` bytes (NULL unbinds). A run whose output is larger is refused. */
 CLSTM_API clstm_status clstm_session_bind_output(clstm_session *session, size_t index, void *data, size_t size, clstm_error *err);
 
-/* Builds the plan for the inputs as they are set now (their data may be NULL: only shapes count) and touches every page. */
+/* Builds the plan for the inputs as they are set now (their data may be NULL: only shapes count) and touches every page that a run on
+ * this thread will: arena, weights, states, code and stack. With options.lock_memory arena, weights, states and stacks (of the session's
+ * threads and of the caller) are locked in memory as well, or the session or plan refused with CLSTM_NO_MEMORY and a message that names
+ * RLIMIT_MEMLOCK; weights stay locked as long as the model lives. Code is the program's to lock (mlockall). */
 CLSTM_API clstm_status clstm_session_prepare(clstm_session *session, clstm_error *err);
-/* Runs the model on the inputs set. With one thread and a prepared shape it allocates nothing, locks nothing, makes no system
- * call and takes no page fault, data-dependent shapes excepted. */
+/* Runs the model on the inputs set. With one thread and a prepared shape it allocates nothing, locks nothing, makes no system call
+ * and takes no page fault, from the first call on: models with data-dependent shapes (NonZero, Loop, sequences) excepted. */
 CLSTM_API clstm_status clstm_session_run(clstm_session *session, clstm_error *err);
 /* Output `index` of the last run; valid until the next run, prepare or destroy. NULL before a run. */
 CLSTM_API const clstm_value *clstm_session_output(const clstm_session *session, size_t index);

@@ -87,6 +87,7 @@ struct clstm_state {
     state_part *parts;
     size_t n_parts, bytes;
     unsigned char *memory, *initial;        /* initial NULL: zero */
+    bool locked;
 };
 
 /* ---- carry.c ---- */
@@ -104,7 +105,7 @@ void session_leave_state(clstm_session *s, session_plan *p);
 clstm_status session_own_state(clstm_session *s, session_plan *p, clstm_error *err);
 
 /* ---- state.c ---- */
-clstm_status state_make(const session_part *parts, size_t n, int lanes, clstm_state **out, clstm_error *err);
+clstm_status state_make(const session_part *parts, size_t n, int lanes, bool lock, clstm_state **out, clstm_error *err);
 
 /* ---- session.c: one thread at a time, and what a run is made of ---- */
 clstm_status session_enter(clstm_session *s, clstm_error *err);

@@ -3,7 +3,9 @@
 
 #include "tensor/tensor.h"
 #include "util/fpmode.h"
+#include "util/resident.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,19 @@ void clstm_session_options_default(clstm_session_options *o) {
     o->threads = 1;
     o->spin_us = -1;
     o->plan_cache = DEFAULT_PLANS;
+}
+
+/* Index i belongs to thread i: each locks its own. A stack that is given up takes its lock along. */
+static void lock_stack(void *arg, int index) {
+    (void)index;
+    if (!util_touch_stack(true)) atomic_store((atomic_int *)arg, errno);
+}
+
+static clstm_status lock_stacks(util_pool *pool, clstm_error *err) {
+    atomic_int reason = 0;
+    util_pool_run(pool, util_pool_threads(pool), lock_stack, &reason);
+    errno = atomic_load(&reason);
+    return errno ? util_lock_failed(UTIL_STACK_BYTES, err) : CLSTM_OK;
 }
 
 clstm_status clstm_session_create(clstm_model *m, const clstm_session_options *options, clstm_session **out, clstm_error *err) {
@@ -43,6 +58,7 @@ clstm_status clstm_session_create(clstm_model *m, const clstm_session_options *o
     clstm_status status = CLSTM_OK;
     if (!s->inputs || !s->pairs || !s->pair_of || !s->pending || !s->given || !s->constants || !s->fixed || !s->bindings || !s->plans) status = util_no_memory(err);
     if (status == CLSTM_OK) status = util_pool_create(o.threads, o.spin_us, o.parallel_for, o.parallel_user, &s->pool, err);
+    if (status == CLSTM_OK && o.lock_memory && !o.parallel_for) status = lock_stacks(s->pool, err);
     for (size_t i = 0; i < m->n_in * CLSTM_MAX_RANK && s->fixed; i++) s->fixed[i] = -1;
     for (size_t i = 0; i < m->n_in && s->pair_of; i++) s->pair_of[i] = -1;
     if (status == CLSTM_OK && o.carry & CLSTM_CARRY_PORTS) status = session_find_pairs(s, err);
@@ -246,6 +262,7 @@ static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error
     plan_request r = {s->model->onnx.graph, s->inputs, s->constants, &s->env, !s->options.no_optimise, (s->options.carry & CLSTM_CARRY_LAYERS) != 0};
     clstm_status status = plan_build(&r, &made.plan, err);
     if (status == CLSTM_OK) status = session_make_parts(s, &made, err);
+    if (status == CLSTM_OK && s->options.lock_memory) status = plan_lock(made.plan, err);
     if (status != CLSTM_OK) { drop_plan(&made); return status; }
     size_t at = s->n_plans;
     if (at < s->max_plans) s->n_plans++;
@@ -286,6 +303,8 @@ clstm_status clstm_session_prepare(clstm_session *s, clstm_error *err) {
     UTIL_TRY(session_enter(s, err));
     util_fpmode mode = util_fpmode_enter();
     clstm_status status = session_choose_plan(s, true, err);
+    if (status == CLSTM_OK) util_touch_program();
+    if (status == CLSTM_OK && !util_touch_stack(s->options.lock_memory)) status = util_lock_failed(UTIL_STACK_BYTES, err);
     util_fpmode_leave(mode);
     s->ran = false;
     return session_leave(s, status);

@@ -6,6 +6,7 @@
 #include "api/api_internal.h"
 
 #include "tensor/tensor.h"
+#include "util/resident.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static clstm_status copy_initial(const session_part *p, const state_part *part, 
     return CLSTM_OK;
 }
 
-clstm_status state_make(const session_part *parts, size_t n, int lanes, clstm_state **out, clstm_error *err) {
+clstm_status state_make(const session_part *parts, size_t n, int lanes, bool lock, clstm_state **out, clstm_error *err) {
     clstm_state *st = util_calloc(1, sizeof *st);
     *out = NULL;
     if (!st) return util_no_memory(err);
@@ -61,6 +62,8 @@ clstm_status state_make(const session_part *parts, size_t n, int lanes, clstm_st
         if (constant) s = copy_initial(&parts[k], part, st->initial + (at - st->memory), err);
         at += round64(part->bytes);
     }
+    st->locked = lock;
+    if (s == CLSTM_OK && lock) s = util_lock(st->memory, st->bytes, err);
     if (s != CLSTM_OK) { clstm_state_destroy(st); return s; }
     clstm_state_reset(st);
     *out = st;
@@ -71,6 +74,7 @@ void clstm_state_destroy(clstm_state *st) {
     if (!st) return;
     for (size_t k = 0; k < st->n_parts; k++) free(st->parts[k].name);
     free(st->parts);
+    if (st->locked) util_unlock(st->memory, st->bytes);
     util_aligned_free(st->memory);
     util_aligned_free(st->initial);
     free(st);

@@ -177,7 +177,7 @@ static clstm_status check_state(const session_plan *p, const clstm_state *st, cl
 }
 
 clstm_status session_own_state(clstm_session *s, session_plan *p, clstm_error *err) {
-    return !p->n_parts || s->own ? CLSTM_OK : state_make(p->parts, p->n_parts, 0, &s->own, err);
+    return !p->n_parts || s->own ? CLSTM_OK : state_make(p->parts, p->n_parts, 0, s->options.lock_memory, &s->own, err);
 }
 
 clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error *err) {
@@ -233,7 +233,7 @@ clstm_status clstm_state_create(clstm_session *s, int lanes, clstm_state **state
     clstm_status status = session_choose_plan(s, true, err);
     util_fpmode_leave(mode);
     if (status == CLSTM_OK && !s->current->n_parts) status = util_fail(err, CLSTM_BAD_ARGUMENT, "the session carries no state");
-    if (status == CLSTM_OK) status = state_make(s->current->parts, s->current->n_parts, lanes, state, err);
+    if (status == CLSTM_OK) status = state_make(s->current->parts, s->current->n_parts, lanes, s->options.lock_memory, state, err);
     return session_leave(s, status);
 }
 

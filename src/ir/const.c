@@ -3,6 +3,7 @@
 
 #include "tensor/tensor.h"
 #include "util/alloc.h"
+#include "util/resident.h"
 #include "util/status.h"
 
 #include <stdlib.h>
@@ -40,8 +41,11 @@ ir_const *ir_const_ref(ir_const *c) {
 
 void ir_const_unref(ir_const *c) {
     if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
+    size_t bytes;
+    if (c->locked && c->owned && tensor_bytes(&c->tensor, &bytes)) util_unlock(c->tensor.data, bytes);
     while (c->packs) {
         ir_pack *next = c->packs->next;
+        if (c->locked) util_unlock(c->packs->data, c->packs->bytes);
         util_aligned_free(c->packs->data);
         free(c->packs);
         c->packs = next;
@@ -123,5 +127,15 @@ clstm_status ir_const_pack(ir_const *c, uint64_t format,
     }
     pthread_mutex_unlock(&c->lock);
     *out = p;
+    return s;
+}
+
+clstm_status ir_const_lock(ir_const *c, clstm_error *err) {
+    size_t bytes;
+    pthread_mutex_lock(&c->lock);
+    clstm_status s = c->tensor.data && tensor_bytes(&c->tensor, &bytes) ? util_lock(c->tensor.data, bytes, err) : CLSTM_OK;
+    for (const ir_pack *p = c->packs; p && s == CLSTM_OK; p = p->next) s = util_lock(p->data, p->bytes, err);
+    c->locked = true;
+    pthread_mutex_unlock(&c->lock);
     return s;
 }

@@ -25,6 +25,7 @@ struct ir_const {
     _Atomic int refs;
     clstm_tensor tensor;                    /* data NULL when only packs remain; use ir_const_data */
     bool owned;                             /* data came from util_aligned_alloc, not from a mapping */
+    bool locked;                            /* in memory, by ir_const_lock */
     pthread_mutex_t lock;                   /* guards data and packs */
     ir_pack *packs;
 };
@@ -46,5 +47,8 @@ const void *ir_const_peek(ir_const *c);
 /* Finds the pack of `format` or has `make` build it (make fills data, bytes, unpack, param). Thread-safe. */
 clstm_status ir_const_pack(ir_const *c, uint64_t format, clstm_status (*make)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err),
                            void *arg, const ir_pack **out, clstm_error *err);
+
+/* Keeps what stands of it, raw and packed, in memory (util_lock) until it dies. Thread-safe. */
+clstm_status ir_const_lock(ir_const *c, clstm_error *err);
 
 #endif

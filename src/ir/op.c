@@ -8,6 +8,7 @@
 
 void *op_prepared_alloc(op_ctx *ctx, size_t bytes) {
     ctx->prepared = util_aligned_alloc(bytes);
+    ctx->prepared_bytes = bytes;
     if (ctx->prepared) memset(ctx->prepared, 0, bytes);
     return ctx->prepared;
 }

@@ -74,6 +74,7 @@ struct op_ctx {
     clstm_value **out;                      /* NULL: absent */
     ir_const **consts;                      /* consts[i]: input i is this constant, else NULL */
     void *prepared;                         /* from op_prepared_alloc */
+    size_t prepared_bytes;
     void *scratch;                          /* scratch_bytes, 64-byte aligned, garbage at the start of run */
     size_t scratch_bytes;
     void *plan;                             /* the plan's own */

@@ -132,6 +132,7 @@ static void destroy_block(plan_block *b) {
 
 void plan_destroy(plan *p) {
     if (!p) return;
+    plan_unlock(p);
     if (p->root.graph) destroy_block(&p->root);
     util_aligned_free(p->memory);
     free(p->views);

@@ -28,6 +28,8 @@ typedef struct plan_request {
 } plan_request;
 
 clstm_status plan_build(const plan_request *request, plan **out, clstm_error *err);
+/* Keeps everything that a run reads and writes in memory (util_lock), until the plan is destroyed, weights until they are. */
+clstm_status plan_lock(plan *p, clstm_error *err);
 void plan_destroy(plan *p);
 
 /* The carried layer states: number k is input n_in + k and output n_out + k of the plan. */

@@ -51,7 +51,7 @@ struct plan {
     op_env env;
     plan_slot **views;          /* slots with a base, in order */
     size_t n_views, cap_views;
-    bool profile, optimise;
+    bool profile, optimise, locked;
     size_t own_inputs;          /* graph inputs before carried states were appended */
     ir_const **initial;         /* of each carried state, or NULL */
 };
@@ -62,6 +62,9 @@ clstm_status plan_layout(plan_block *block, clstm_error *err);
 /* Gives every slot and scratch its address below `base`. */
 void plan_place(plan_block *block, unsigned char *base);
 clstm_status plan_run_body(op_ctx *ctx, int which, int n_in, const clstm_value *in, int n_out, clstm_value *out);
+
+/* plan_destroy's part of plan_lock. */
+void plan_unlock(plan *p);
 
 /* Fills ctx for a node from its values' types and constants; arrays come from `arena`, clstm_values are fresh. */
 clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err);

@@ -74,6 +74,15 @@ char *util_arena_strdup(util_arena *arena, const char *text) {
     return util_arena_strndup(arena, text, strlen(text));
 }
 
+bool util_arena_block(const util_arena *arena, size_t k, const void **block, size_t *bytes) {
+    const struct util_arena_chunk *c = arena->chunks;
+    while (c && k--) c = c->next;
+    if (!c) return false;
+    *block = c;
+    *bytes = sizeof *c + c->size;
+    return true;
+}
+
 void util_arena_destroy(util_arena *arena) {
     while (arena->chunks) {
         struct util_arena_chunk *next = arena->chunks->next;

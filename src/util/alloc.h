@@ -22,6 +22,8 @@ void *util_arena_alloc(util_arena *arena, size_t count, size_t size);   /* zeroe
 char *util_arena_strdup(util_arena *arena, const char *text);
 char *util_arena_strndup(util_arena *arena, const char *text, size_t length);
 void util_arena_destroy(util_arena *arena);
+/* The blocks of memory that the arena lies in: number k, false past the last. */
+bool util_arena_block(const util_arena *arena, size_t k, const void **block, size_t *bytes);
 
 /* Checked arithmetic: false on overflow or a negative operand or result. */
 static inline bool util_mul(int64_t a, int64_t b, int64_t *out) { return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, out); }

@@ -4,99 +4,14 @@
  *   alloc_fail MODEL_DIR...        a directory holds model.onnx; its test_data_set_0 is not needed: inputs are zeros
  *
  * The program has its own malloc family in front of the C library's, so that every allocation of every linked library counts. */
+#include "own_malloc.h"
+
 #include <clstm/clstm.h>
 #include <clstm/convert.h>
 
-#include <errno.h>
-#include <malloc.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
-void *__libc_memalign(size_t align, size_t size);
-void __libc_free(void *block);
-
-static atomic_long allocations, live;
-static atomic_long fail_at;             /* counts down to the one that fails; negative: none does */
-static atomic_bool counting;
-
-/* Seen by every library, whatever visibility this program is compiled with. */
-#pragma GCC visibility push(default)
-void *malloc(size_t size);
-void *calloc(size_t count, size_t size);
-void *realloc(void *block, size_t size);
-void *aligned_alloc(size_t align, size_t size);
-void *memalign(size_t align, size_t size);
-int posix_memalign(void **out, size_t align, size_t size);
-void free(void *block);
-#pragma GCC visibility pop
-
-static bool refuse(void)
-{
-    if (!atomic_load(&counting))
-        return false;
-    atomic_fetch_add(&allocations, 1);
-    return atomic_fetch_sub(&fail_at, 1) == 0;
-}
-
-static void *counted(void *block)
-{
-    if (block)
-        atomic_fetch_add(&live, 1);
-    else
-        errno = ENOMEM;
-    return block;
-}
-
-void *malloc(size_t size)
-{
-    return counted(refuse() ? NULL : __libc_malloc(size));
-}
-
-void *calloc(size_t count, size_t size)
-{
-    return counted(refuse() ? NULL : __libc_calloc(count, size));
-}
-
-void *realloc(void *block, size_t size)
-{
-    if (!block)
-        return malloc(size);
-    void *moved = refuse() ? NULL : __libc_realloc(block, size);
-    if (!moved)
-        errno = ENOMEM;
-    return moved;
-}
-
-void *aligned_alloc(size_t align, size_t size)
-{
-    return counted(refuse() ? NULL : __libc_memalign(align, size));
-}
-
-void *memalign(size_t align, size_t size)
-{
-    return aligned_alloc(align, size);
-}
-
-int posix_memalign(void **out, size_t align, size_t size)
-{
-    void *block = aligned_alloc(align, size);
-    if (!block)
-        return ENOMEM;
-    *out = block;
-    return 0;
-}
-
-void free(void *block)
-{
-    if (block)
-        atomic_fetch_sub(&live, 1);
-    __libc_free(block);
-}
 
 /* What one pass through the API gave. */
 typedef struct outcome {
@@ -240,13 +155,13 @@ static outcome whole_pass(const scene *scene, const char *path, long fail, void 
     options.carry = scene->carry;
     memset(again, 0, sizeof *again);
     again->status = CLSTM_NOT_PREPARED;
-    atomic_store(&allocations, 0);
-    atomic_store(&fail_at, fail);
-    atomic_store(&counting, true);
+    atomic_store(&own_allocations, 0);
+    atomic_store(&own_fail_at, fail);
+    atomic_store(&own_counting, true);
     if ((o.status = clstm_model_load(path, NULL, &model, &o.err)) == CLSTM_OK &&
         (o.status = clstm_session_create(model, &options, &session, &o.err)) == CLSTM_OK)
         scene->act(model, session, zeros, size, &o);
-    atomic_store(&counting, false);
+    atomic_store(&own_counting, false);
     if (session && o.status != CLSTM_OK)
         scene->act(model, session, zeros, size, again);
     clstm_session_destroy(session);
@@ -270,10 +185,10 @@ static int check_model(const scene *scene, const char *path, void *zeros, size_t
         printf("not ok %s: %s: %s\n", scene->name, path, first.err.message);
         return 1;
     }
-    long total = atomic_load(&allocations), refused = 0, held = atomic_load(&live);
+    long total = atomic_load(&own_allocations), refused = 0, held = atomic_load(&own_live);
     first = whole_pass(scene, path, -1, zeros, size, &again);
-    if (atomic_load(&live) != held) {
-        printf("not ok %s: %s: %ld blocks leaked without any failure\n", scene->name, path, atomic_load(&live) - held);
+    if (atomic_load(&own_live) != held) {
+        printf("not ok %s: %s: %ld blocks leaked without any failure\n", scene->name, path, atomic_load(&own_live) - held);
         return 1;
     }
     for (long i = 0; i < total; i++) {
@@ -287,7 +202,7 @@ static int check_model(const scene *scene, const char *path, void *zeros, size_t
             wrong = "an error without words";
         else if (again.status != CLSTM_NOT_PREPARED && (again.status != CLSTM_OK || again.hash != first.hash))
             wrong = "the session is no longer usable";
-        else if (atomic_load(&live) != held)
+        else if (atomic_load(&own_live) != held)
             wrong = "blocks leaked";
         if (wrong) {
             printf("not ok %s: %s: allocation %ld of %ld fails: %s (%s)\n", scene->name, path, i, total, wrong, o.err.message);
