@@ -379,6 +379,15 @@ clstm_status ir_graph_clone(const ir_graph *root, ir_graph **out, clstm_error *e
     return CLSTM_OK;
 }
 
+clstm_status ir_graph_clone_body(const ir_graph *body, ir_graph **out, clstm_error *err) {
+    ir_graph *g;
+    UTIL_TRY(ir_graph_new(body->parent, body->name, &g, err));
+    clstm_status s = clone_into(body, g, err);
+    if (s != CLSTM_OK) { ir_graph_destroy(g); return s; }
+    *out = g;
+    return CLSTM_OK;
+}
+
 const char *ir_node_text(char *out, size_t size, const ir_node *n) {
     char name[96], op[48];
     util_escape(op, sizeof op, n->op_type);

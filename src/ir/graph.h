@@ -74,6 +74,7 @@ struct ir_graph {
     ir_value **inputs; size_t n_in, cap_in;
     ir_value **outputs; size_t n_out, cap_out;
     int opset;                              /* default domain's */
+    bool settled;                           /* a body: its inputs' types hold in every turn (plan/turns) */
     size_t unnamed;                         /* counter for made-up names (root only) */
     size_t imported, gone[IR_GONE_KINDS];   /* root only: nodes at first, and those since taken out; the rest is there */
 };
@@ -108,6 +109,9 @@ void ir_graph_sweep(ir_graph *g);
 clstm_status ir_graph_order(ir_graph *g, clstm_error *err);
 /* Deep copy of a root graph; constants are shared, value ids are kept, node params stay in the source, which must outlive it. */
 clstm_status ir_graph_clone(const ir_graph *root, ir_graph **out, clstm_error *err);
+
+/* Deep copy of a body beside it, under the same parent; nothing refers to it yet. ir_graph_destroy is allowed. */
+clstm_status ir_graph_clone_body(const ir_graph *body, ir_graph **out, clstm_error *err);
 
 /* `node 12 "lstm1" (LSTM)`, names escaped; into out, at least 256 bytes; returns out. */
 const char *ir_node_text(char *out, size_t size, const ir_node *n);

@@ -11,6 +11,7 @@ static const pass passes[] = {
     {"simplify", IR_GONE_SIMPLIFIED, plan_simplify},
     {"recover", IR_GONE_RECOVERED, plan_recover},
     {"join cells", IR_GONE_RECOVERED, plan_join_cells},
+    {"lift cells", IR_GONE_RECOVERED, plan_lift_cells},
     {NULL, IR_GONE_SIMPLIFIED, NULL},
 };
 

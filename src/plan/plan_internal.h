@@ -72,6 +72,7 @@ clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_c
 clstm_status plan_passes(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_recover(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_join_cells(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
+clstm_status plan_lift_cells(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_simplify(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 /* The last pass of a plan: what is left is no longer the standard's graph. */
 clstm_status plan_fuse(ir_graph *root, clstm_error *err);

@@ -14,13 +14,33 @@ static bool knows(const recover_sum *s, const ir_value *v) {
     return false;
 }
 
-/* Whether v looks like a state rather than an element of a sequence: only the choice between two right readings hangs on it. */
-static int state_like(const ir_value *v) {
-    const ir_node *n = v->producer;
-    if (v->constant) return 3;
-    if (!n) return 1;
+/* v is the input of a Loop's or Scan's body that is h' in the next turn. A Loop has the number of its turn in front of the states, and the
+ * condition on both sides. */
+static bool becomes_new_h(const recover_cell *c, const ir_value *v) {
+    const ir_graph *g = c->graph;
+    size_t more = g->n_in && g->n_out && g->inputs[0]->type.type == CLSTM_INT64 && g->outputs[0]->type.type == CLSTM_BOOL ? 1 : 0;
+    for (size_t i = more; g->parent && i < g->n_in && i - more < g->n_out; i++)
+        if (g->inputs[i] == v && plan_whole(g->outputs[i - more], g) == c->new_h) return true;
+    return false;
+}
+
+/* How much v looks like a state rather than an element of a sequence: only the choice between two right readings hangs on it, and with it
+ * whether steps are seen as a chain. The h of an LSTM comes from where its c comes from. */
+static int state_like(const recover_cell *c, const ir_value *v) {
+    const ir_node *n = v->producer, *with = c->c ? c->c->producer : NULL;
+    if (becomes_new_h(c, v)) return 9;
+    if (c->c && c->c != v) {
+        if (n && n == with) return 8;
+        if (!n == !with && !v->constant == !c->c->constant && (!n || !strcmp(n->op_type, with->op_type))) return n ? 6 : 7;
+    }
+    if (v->constant) return 4;
+    if (!n) return 3;
     return recover_is(n, "LSTM") || recover_is(n, "GRU") || recover_is(n, "RNN") ? 2 : 0;
 }
+
+/* Of two that look alike: the later input of a model, the earlier of a body (states come first), the earlier of two made (the other is the
+ * layer below). */
+static bool rather(const ir_value *v, const ir_value *than) { return v->producer || v->graph->parent ? v->id < than->id : v->id > than->id; }
 
 /* The factors besides h are x, the same for all gates; `h` of a gate may be another value (r * h). */
 static bool find_x(recover_cell *c, int gates) {
@@ -48,8 +68,8 @@ static bool find_x_and_h(recover_cell *c, int gates) {
         ir_value *v = c->gate[0].product[i].of;
         bool all = recover_is_state(c, v);
         for (int g = 1; g < gates; g++) all &= knows(&c->gate[g], v);
-        int like = all ? state_like(v) : -1;
-        if (all && (!c->h || like > best || (like == best && v->id > c->h->id))) { c->h = v; best = like; }
+        int like = all ? state_like(c, v) : -1;
+        if (all && (!c->h || like > best || (like == best && rather(v, c->h)))) { c->h = v; best = like; }
     }
     return c->h && find_x(c, gates);
 }
@@ -271,7 +291,7 @@ static bool is_candidate(const ir_graph *g, const ir_value *v) {
 static bool match_rnn(recover_cell *c, ir_node *last) {
     begin(c);
     c->kind = RNN_RNN;
-    return recover_gate(c, last->outputs[0], 0, &c->gate[0]) && find_x_and_h(c, 1) && state_like(c->h) && sealed(c) && !is_candidate(last->graph, c->new_h);
+    return recover_gate(c, last->outputs[0], 0, &c->gate[0]) && find_x_and_h(c, 1) && state_like(c, c->h) && sealed(c) && !is_candidate(last->graph, c->new_h);
 }
 
 /* ---- the pass ---------------------------------------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* plan/specialise: shapes and constants flow through the graph; what is known is computed now, an If whose condition is known
  * gives way to its branch, and what no output needs is taken out. */
 #include "plan/plan_internal.h"
+#include "plan/turns.h"
 
 #include "tensor/tensor.h"
 
@@ -174,6 +175,7 @@ static clstm_status splice(specialiser *s, ir_graph *g, size_t at, ir_graph *bod
 }
 
 static clstm_status visit_graph(specialiser *s, ir_graph *g, clstm_error *err);
+static clstm_status visit_body(void *arg, ir_graph *body, clstm_error *err) { return visit_graph(arg, body, err); }
 
 static clstm_status visit_control(specialiser *s, ir_graph *g, size_t at, clstm_error *err) {
     ir_node *n = g->nodes[at];
@@ -185,9 +187,9 @@ static clstm_status visit_control(specialiser *s, ir_graph *g, size_t at, clstm_
         return splice(s, g, at, n->bodies[condition ? 0 : 1], err);
     }
     s->depth++;
-    clstm_status status = CLSTM_OK;
+    clstm_status status = plan_settle_turns(n, s->depth, visit_body, s, err);
     for (int b = 0; b < n->n_bodies; b++)       /* declared shapes of a body's inputs are hints as well */
-        for (size_t i = 0; i < n->bodies[b]->n_in; i++) n->bodies[b]->inputs[i]->kind = CLSTM_KIND_NONE;
+        for (size_t i = 0; !n->bodies[b]->settled && i < n->bodies[b]->n_in; i++) n->bodies[b]->inputs[i]->kind = CLSTM_KIND_NONE;
     for (int b = 0; b < n->n_bodies && status == CLSTM_OK; b++) status = visit_graph(s, n->bodies[b], err);
     s->depth--;
     return status;
@@ -252,25 +254,29 @@ static bool output_optional(const op_desc *op, int k) {
     return s[strcspn(s, "?*+: ")] == '?';
 }
 
-void plan_remove_dead(ir_graph *root) {
-    bool again = true;
-    while (again) {
-        again = false;
-        ir_count_uses(root);
-        for (size_t i = root->n_nodes; i-- > 0;) {
-            ir_node *n = root->nodes[i];
-            bool used = false;
-            for (int k = 0; k < n->n_out; k++) used |= n->outputs[k] && n->outputs[k]->uses > 0;
-            for (int k = 0; used && k < n->n_out; k++)
-                if (n->outputs[k] && !n->outputs[k]->uses && output_optional(n->op, k)) n->outputs[k] = NULL;
-            if (used) continue;
-            n->mark = IR_DEAD;
-            again |= n->n_bodies > 0;       /* what its bodies captured may be dead too */
-            for (int k = 0; k < n->n_in; k++)
-                if (n->inputs[k]) n->inputs[k]->uses--;
-        }
-        ir_graph_sweep(root);
+/* True when bodies went with their nodes: what they captured may be dead too. */
+static bool remove_dead_in(ir_graph *g) {
+    bool bodies = false;
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        ir_node *n = g->nodes[i];
+        bool used = false;
+        for (int k = 0; k < n->n_out; k++) used |= n->outputs[k] && n->outputs[k]->uses > 0;
+        for (int k = 0; used && k < n->n_out; k++)
+            if (n->outputs[k] && !n->outputs[k]->uses && output_optional(n->op, k)) n->outputs[k] = NULL;
+        for (int b = 0; used && b < n->n_bodies; b++) bodies |= remove_dead_in(n->bodies[b]);
+        if (used) continue;
+        n->mark = IR_DEAD;
+        bodies |= n->n_bodies > 0;
+        for (int k = 0; k < n->n_in; k++)
+            if (n->inputs[k]) n->inputs[k]->uses--;
     }
+    ir_graph_sweep(g);
+    return bodies;
+}
+
+void plan_remove_dead(ir_graph *root) {
+    do ir_count_uses(root);
+    while (remove_dead_in(root));
 }
 
 /* What folding may store: some times what is there. Each Concat of a constant with itself doubles it, and a file has many nodes. */

@@ -74,6 +74,7 @@ cell_outcome cell_play(const char *inputs, const char *outputs, const char *node
         bool layer = !strcmp(step.type, "LSTM") || !strcmp(step.type, "GRU") || !strcmp(step.type, "RNN");
         if (layer) snprintf(r.type, sizeof r.type, "%s", step.type);
         r.layers += layer;
+        r.bodies += !strcmp(step.type, "Loop") || !strcmp(step.type, "Scan") || !strcmp(step.type, "If");
         r.steps++;
         r.work += !step.view;
     }
