@@ -35,11 +35,10 @@ MAP(map_gate_tanh, vf_gate_tanh_unbounded)
 /* x with the lanes from n on replaced by `pad` */
 INLINE vf vf_pad(vf x, int n, float pad)
 {
-    float lane[VL];
-    vf_store(lane, x);
-    for (int i = n; i < VL; i++)
-        lane[i] = pad;
-    return vf_load(lane);
+    vi lane = {0};
+    for (int i = 0; i < VL; i++)
+        lane[i] = i;
+    return vf_select(lane < n, x, vf_set(pad));
 }
 
 /* e^(x - top) of the vector at i; lanes beyond n are 0 */
