@@ -61,9 +61,9 @@ clstm_status clstm_session_create(clstm_model *m, const clstm_session_options *o
     if (status == CLSTM_OK && o.lock_memory && !o.parallel_for) status = lock_stacks(s->pool, err);
     for (size_t i = 0; i < m->n_in * CLSTM_MAX_RANK && s->fixed; i++) s->fixed[i] = -1;
     for (size_t i = 0; i < m->n_in && s->pair_of; i++) s->pair_of[i] = -1;
+    s->env = (op_env){.limits = &s->limits, .onnxruntime_semantics = o.onnxruntime_semantics, .pool = s->pool, .cancel = &s->cancel};
     if (status == CLSTM_OK && o.carry & CLSTM_CARRY_PORTS) status = session_find_pairs(s, err);
     if (status != CLSTM_OK) { clstm_session_destroy(s); return status; }
-    s->env = (op_env){.limits = &s->limits, .onnxruntime_semantics = o.onnxruntime_semantics, .pool = s->pool, .cancel = &s->cancel};
     *out = s;
     return CLSTM_OK;
 }

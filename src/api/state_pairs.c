@@ -5,6 +5,7 @@
 #include "tensor/tensor.h"
 #include "util/fpmode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,19 @@ static void add_pair(clstm_session *s, int input, int output, const char *why) {
     int at = s->pair_of[input] >= 0 ? s->pair_of[input] : (int)s->n_pairs++;
     s->pairs[at] = (session_pair){input, output, why};
     s->pair_of[input] = at;
+}
+
+/* Refuses a pair whose shapes cannot agree, and says which outputs could. */
+static clstm_status check_pair(const clstm_model *m, int out, int in, clstm_error *err) {
+    char input[96], output[96], list[600] = "", one[96];
+    if (plan_ports_agree(&m->inputs[in], &m->outputs[out])) return CLSTM_OK;
+    for (size_t o = 0; o < m->n_out; o++) {
+        if (!plan_ports_agree(&m->inputs[in], &m->outputs[o])) continue;
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s\"%s\"", n ? ", " : "", util_escape(one, sizeof one, m->outputs[o].name));
+    }
+    return util_fail(err, CLSTM_BAD_ARGUMENT, "output \"%s\" cannot hold the next value of \"%s\": type or shape differ; candidates: %s",
+                     util_escape(output, sizeof output, m->outputs[out].name), util_escape(input, sizeof input, m->inputs[in].name), list[0] ? list : "none");
 }
 
 /* Metadata "clstm.state.OUTPUT" = INPUT. */
@@ -27,6 +41,7 @@ static clstm_status read_metadata(const clstm_model *m, int *stated, clstm_error
         int out = clstm_model_find_output(m, t->key + sizeof prefix - 1), in = clstm_model_find_input(m, t->value);
         if (out < 0 || in < 0)
             return util_fail(err, CLSTM_BAD_MODEL, "metadata \"%s\" names a port that the model does not have", util_escape(text, sizeof text, t->key));
+        UTIL_TRY(check_pair(m, out, in, err));
         stated[out] = in;
     }
     return CLSTM_OK;
@@ -40,7 +55,7 @@ clstm_status session_find_pairs(clstm_session *s, clstm_error *err) {
     clstm_status status = stated && found ? read_metadata(m, stated, err) : util_no_memory(err);
     if (status == CLSTM_OK) {
         plan_ports ports = {m->inputs, m->outputs, m->n_in, m->n_out, stated};
-        status = plan_find_pairs(m->onnx.graph, &ports, found, &n, err);
+        status = plan_find_pairs(m->onnx.graph, &s->env, &ports, found, &n, err);
     }
     for (size_t k = 0; k < n && status == CLSTM_OK; k++) add_pair(s, found[k].input, found[k].output, found[k].why);
     free(stated);
@@ -53,6 +68,7 @@ clstm_status clstm_session_carry(clstm_session *s, const char *output, const cha
     int out = clstm_model_find_output(s->model, output), in = clstm_model_find_input(s->model, input);
     if (out < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "there is no output \"%s\"", util_escape(text, sizeof text, output));
     if (in < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "there is no input \"%s\"", util_escape(text, sizeof text, input));
+    UTIL_TRY(check_pair(s->model, out, in, err));
     UTIL_TRY(session_enter(s, err));
     session_drop_plans(s);
     clstm_state_destroy(s->own);

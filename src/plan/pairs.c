@@ -51,7 +51,7 @@ static bool names_related(const char *in, const char *out) {
     return false;
 }
 
-static bool shapes_agree(const clstm_port *in, const clstm_port *out) {
+bool plan_ports_agree(const clstm_port *in, const clstm_port *out) {
     if (in->kind != CLSTM_KIND_TENSOR || out->kind == CLSTM_KIND_SEQUENCE) return false;
     const clstm_tensor *a = &in->tensor, *b = &out->tensor;
     if (a->type && b->type && a->type != b->type) return false;
@@ -64,15 +64,15 @@ static bool shapes_agree(const clstm_port *in, const clstm_port *out) {
 
 /* ---- evidence of the graph ----------------------------------------------------------------------------------------------------------- */
 
-/* Only moves elements of its first input (Concat, of all inputs). */
+/* Moves elements of its first input (Concat, of all inputs); which ones go where is for the proof to tell. */
 static bool moves(const ir_node *n) {
-    static const char *const ops[] = {"Identity", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Transpose", "Split", "Gather", "Concat", "Flatten"};
+    static const char *const ops[] = {"Identity", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Transpose", "Split", "Gather", "Concat", "Flatten", "Cast"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (!n->domain[0] && !strcmp(n->op_type, ops[i])) return true;
     return false;
 }
 
-static bool recurrent(const ir_node *n) {
+bool plan_is_layer(const ir_node *n) {
     return !n->domain[0] && n->index != IR_RECOVERED && (!strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN"));
 }
 
@@ -94,7 +94,7 @@ static void trace_back(tracer *t, const ir_value *v, int depth) {
     if (v == t->target) { t->hit = true; return; }
     const ir_node *n = v->producer;
     if (!n) return;
-    if (recurrent(n)) {
+    if (plan_is_layer(n)) {
         size_t layer = layer_of(t, n);
         for (int k = 1; k < n->n_out && layer < t->n_layers; k++)
             if (n->outputs[k] == v) mark(t, 2 * layer + (size_t)k - 1);
@@ -132,7 +132,7 @@ static bool empty(const uint64_t *s, size_t words) {
 
 /* ---- judgement ----------------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct judge { const plan_ports *p; uint64_t *in, *out; size_t words; int *taken; clstm_error *err; } judge;
+typedef struct judge { const plan_ports *p; uint64_t *in, *out; size_t words; bool *asked, *proven; clstm_error *err; } judge;
 
 static const uint64_t *set_of(const uint64_t *sets, size_t words, size_t i) { return sets + i * words; }
 
@@ -148,13 +148,13 @@ static clstm_status ambiguous(const judge *j, size_t i, const bool *candidate, c
 
 static clstm_status judge_input(const judge *j, size_t i, bool *by_graph, bool *by_name, plan_pair *pair) {
     size_t n_graph = 0, n_name = 0, graph = 0, name = 0, exact = 0, exact_at = 0;
-    bool layer = !empty(set_of(j->in, j->words, i), j->words), contradicted = false;
+    bool layer = j->asked[i], contradicted = false;
     pair->output = -1;
     for (size_t o = 0; o < j->p->n_out; o++) {
         by_graph[o] = by_name[o] = false;
         if (j->p->stated[o] == (int)i) { *pair = (plan_pair){(int)i, (int)o, "metadata"}; return CLSTM_OK; }
-        if (j->p->stated[o] >= 0 || !shapes_agree(&j->p->inputs[i], &j->p->outputs[o])) continue;
-        bool same = !memcmp(set_of(j->in, j->words, i), set_of(j->out, j->words, o), j->words * sizeof(uint64_t));
+        if (j->p->stated[o] >= 0 || !plan_ports_agree(&j->p->inputs[i], &j->p->outputs[o])) continue;
+        bool same = j->proven[i * j->p->n_out + o];
         by_graph[o] = layer && same;
         by_name[o] = names_related(j->p->inputs[i].name, j->p->outputs[o].name);
         if (by_graph[o]) { n_graph++; graph = o; }
@@ -170,7 +170,7 @@ static clstm_status judge_input(const judge *j, size_t i, bool *by_graph, bool *
     for (size_t o = 0; o < j->p->n_out; o++) by_graph[o] |= by_name[o];
     if (n_graph == 1) return ambiguous(j, i, by_graph, "the names say another output than the layer that it feeds");
     if (n_graph > 1) return ambiguous(j, i, by_graph, "several outputs hold the state of the layer that it feeds");
-    if (contradicted) return ambiguous(j, i, by_graph, "the output of that name comes from another layer than the one that it feeds");
+    if (contradicted) return ambiguous(j, i, by_graph, "the output of that name does not hold, element for element, the state of the layer that it feeds");
     if (n_name > 1) return ambiguous(j, i, by_name, "several outputs could hold its next value");
     if (n_name == 1) *pair = (plan_pair){(int)i, (int)name, "name"};
     return CLSTM_OK;
@@ -198,9 +198,9 @@ static clstm_status judge_all(judge *j, plan_pair *pairs, size_t *n) {
     return s;
 }
 
-clstm_status plan_find_pairs(ir_graph *g, const plan_ports *p, plan_pair *pairs, size_t *n, clstm_error *err) {
+clstm_status plan_find_pairs(ir_graph *g, const op_env *env, const plan_ports *p, plan_pair *pairs, size_t *n, clstm_error *err) {
     tracer t = {0};
-    for (size_t i = 0; i < g->n_nodes; i++) t.n_layers += recurrent(g->nodes[i]);
+    for (size_t i = 0; i < g->n_nodes; i++) t.n_layers += plan_is_layer(g->nodes[i]);
     size_t words = (2 * t.n_layers + 63) / 64 + 1;
     judge j = {.p = p, .words = words, .err = err};
     t.layers = util_calloc(t.n_layers, sizeof *t.layers);
@@ -208,15 +208,20 @@ clstm_status plan_find_pairs(ir_graph *g, const plan_ports *p, plan_pair *pairs,
     j.in = util_calloc(p->n_in * words, sizeof *j.in);
     j.out = util_calloc(p->n_out * words, sizeof *j.out);
     uint64_t *ignored = util_calloc(words, sizeof *ignored);
-    clstm_status s = t.layers && j.in && j.out && ignored ? CLSTM_OK : util_no_memory(err);
+    bool any = false;
+    j.asked = util_calloc(p->n_in, 1);
+    j.proven = util_calloc(p->n_in * p->n_out, 1);
+    clstm_status s = t.layers && j.in && j.out && ignored && j.asked && j.proven ? CLSTM_OK : util_no_memory(err);
     if (s == CLSTM_OK) {
         size_t k = 0;
         for (size_t i = 0; i < g->n_nodes; i++)
-            if (recurrent(g->nodes[i])) t.layers[k++] = g->nodes[i];
+            if (plan_is_layer(g->nodes[i])) t.layers[k++] = g->nodes[i];
         for (size_t i = 0; i < p->n_in; i++) touch_input(&t, g->inputs[i], j.in + i * words, ignored);
         for (size_t i = 0; i < p->n_out; i++) touch_outputs(&t, g->outputs[i], j.out + i * words);
-        s = judge_all(&j, pairs, n);
+        for (size_t i = 0; i < p->n_in; i++) any |= j.asked[i] = !empty(set_of(j.in, words, i), words);
+        if (any) s = plan_prove_pairs(g, env, p, j.asked, j.proven, err);
+        if (s == CLSTM_OK) s = judge_all(&j, pairs, n);
     }
-    free(t.layers); free(j.in); free(j.out); free(ignored);
+    free(t.layers); free(j.in); free(j.out); free(ignored); free(j.asked); free(j.proven);
     return s;
 }

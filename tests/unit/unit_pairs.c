@@ -1,0 +1,74 @@
+/* State pairs that are found by themselves: right ones on models that stack, cast and rename their states, none or an error with the
+ * candidates on models whose states are permuted, crossed or not what their names say. */
+#include "model_text.h"
+#include "unit_main.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define Z6 "0 0 0 0 0 0 "
+#define Z36 Z6 Z6 Z6 Z6 Z6 Z6
+#define Z48 Z36 Z6 Z6
+#define WEIGHTS "w = f[1,12,3] " Z36 "; v = f[1,12,4] " Z48 "; r = f[1,12,4] " Z48 ";" \
+    "lw = f[1,16,3] " Z48 "; lr = f[1,16,4] " Z48 Z6 Z6 "0 0 0 0; s0 = i[1] 0; s1 = i[1] 1; s2 = i[1] 2; ax = i[1] 0; sq = i[1] 1;"
+/* Two layers whose states lie in h, one after the other; n0 and n1 are the last ones. */
+#define STACK "Slice h,s0,s1,ax > h0; Slice h,s1,s2,ax > h1; GRU x,w,r,,,h0 > y0,n0 hidden_size=4; Squeeze y0,sq > q0;" \
+    "GRU q0,v,r,,,h1 > y1,n1 hidden_size=4; Squeeze y1,sq > y;"
+/* Two layers with a state each, of one shape. */
+#define APART "GRU x,w,r,,,a > y0,n0 hidden_size=4; Squeeze y0,sq > q0; GRU q0,v,r,,,b > y1,n1 hidden_size=4; Squeeze y1,sq > y;"
+/* An LSTM whose h and c lie in s. */
+#define BOTH "Slice s,s0,s1,ax > h0; Slice s,s1,s2,ax > c0; LSTM x,lw,lr,,,h0,c0 > y0,hn,cn hidden_size=4; Squeeze y0,sq > y;"
+
+#define STACKED "x:f[?,?,3] h:f[2,?,4]"
+#define TWO "x:f[?,?,3] a:f[1,?,4] b:f[1,?,4]"
+
+/* pairs: "input=output why; ..." in the order of the inputs; or what the refusal must name. */
+static const struct { const char *name, *inputs, *outputs, *nodes, *pairs, *refused; } cases[] = {
+    {"stacked", STACKED, "y hn:f[2,?,4]", STACK "Concat n0,n1 > hn axis=0", "h=hn layer and name", NULL},
+    {"stacked, another name", STACKED, "y z:f[2,?,4]", STACK "Concat n0,n1 > z axis=0", "h=z layer", NULL},
+    {"stacked the other way round", STACKED, "y hn:f[2,?,4]", STACK "Concat n1,n0 > hn axis=0", NULL, "\"hn\""},
+    {"the other way round, another name", STACKED, "y z:f[2,?,4]", STACK "Concat n1,n0 > z axis=0", "", NULL},
+    {"batch and layers exchanged", STACKED, "y hn:f[?,?,4]", STACK "Concat n0,n1 > s axis=0; Transpose s > hn perm=1,0,2", NULL, "\"hn\""},
+    {"one layer twice", STACKED, "y hn:f[2,?,4]", STACK "Concat n0,n0 > hn axis=0", NULL, "\"hn\""},
+    {"h above c", "x:f[?,?,3] s:f[2,?,4]", "y sn:f[2,?,4]", BOTH "Concat hn,cn > sn axis=0", "s=sn layer and name", NULL},
+    {"c above h", "x:f[?,?,3] s:f[2,?,4]", "y sn:f[2,?,4]", BOTH "Concat cn,hn > sn axis=0", NULL, "\"sn\""},
+    {"turned units", "x:f[?,?,3] s:f[2,?,4]", "y sn:f[2,?,4]", BOTH "Concat hn,cn > z axis=0; m1 = i[1] -1; far = i[1] -9; u = i[1] 2; Slice z,m1,far,u,m1 > sn", NULL, "\"sn\""},
+    {"two of a shape", TWO, "y p:f[1,?,4] q:f[1,?,4]", APART "Identity n0 > p; Identity n1 > q", "a=p layer; b=q layer", NULL},
+    {"two of a shape, outputs the other way round", TWO, "y q:f[1,?,4] p:f[1,?,4]", APART "Identity n0 > p; Identity n1 > q", "a=p layer; b=q layer", NULL},
+    {"names that cross the layers", TWO, "y a_out:f[1,?,4] b_out:f[1,?,4]", APART "Identity n1 > a_out; Identity n0 > b_out", NULL, "\"a_out\""},
+    {"a name that is an activation of the state", "x:f[?,?,3] h:f[1,?,4]", "y hn:f[1,?,4]", "GRU x,w,r,,,h > y0,n0 hidden_size=4; Squeeze y0,sq > y; Relu n0 > hn", "h=hn name", NULL},
+    {"a state for half the outputs", TWO, "y q:f[1,?,4]", APART "Identity n1 > q", "b=q layer", NULL},
+    {"through float16", "x:f[?,?,3] h:f[1,?,4]", "y z:f[1,?,4]",
+     "Cast x > x6 to=10; Cast w > w6 to=10; Cast r > r6 to=10; Cast h > h6 to=10; GRU x6,w6,r6,,,h6 > y6,n6 hidden_size=4; Cast y6 > y to=1; Cast n6 > z to=1", "h=z layer", NULL},
+    {"reshaped on the way", "x:f[?,?,3] h:f[?,4]", "y z:f[?,4]", "Unsqueeze h,ax > h0; GRU x,w,r,,,h0 > y0,n0 hidden_size=4; Squeeze y0,sq > y; Squeeze n0,ax > z", "h=z layer", NULL},
+    {"an input that is no state", "x:f[?,?,3] k:f[1,?,4]", "y n:f[1,?,4]", "GRU x,w,r > y0,n0 hidden_size=4; Squeeze y0,sq > y; Add n0,k > n", "", NULL},
+};
+
+START_TEST(pairs) {
+    clstm_session_options o;
+    char nodes[8000], found[400] = "";
+    clstm_session_options_default(&o);
+    o.carry = CLSTM_CARRY_PORTS;
+    snprintf(nodes, sizeof nodes, "%s%s", WEIGHTS, cases[_i].nodes);
+    model_text t = model_text_try(model_text_graph(cases[_i].inputs, cases[_i].outputs, nodes, NULL), &o);
+    if (cases[_i].refused) {
+        ck_assert_msg(t.model && !t.session, "%s is not refused", cases[_i].name);
+        ck_assert_msg(strstr(t.err.message, cases[_i].refused) != NULL, "%s", t.err.message);
+    } else {
+        clstm_carry_info info;
+        ck_assert_msg(t.session != NULL, "%s: %s", cases[_i].name, t.err.message);
+        for (size_t k = 0; clstm_session_carry_describe(t.session, k, &info); k++) {
+            size_t n = strlen(found);
+            snprintf(found + n, sizeof found - n, "%s%s=%s %s", k ? "; " : "", info.name, clstm_model_output(t.model, (size_t)info.output)->name, info.why);
+        }
+        ck_assert_msg(!strcmp(found, cases[_i].pairs), "%s: found \"%s\", expected \"%s\"", cases[_i].name, found, cases[_i].pairs);
+    }
+    model_text_done(&t);
+}
+END_TEST
+
+Suite *unit_suite(void) {
+    Suite *s = suite_create("pairs");
+    unit_add_loop(s, "pairs", pairs, 0, sizeof cases / sizeof *cases);
+    return s;
+}
