@@ -154,7 +154,7 @@ static verdict in_a_process(const char *dir, way w, bool confined, char *said, s
         close(ends[0]);
         if (confined)
             run_confined(dir, w, ends[1]);
-        _exit(count(dir, w, ends[1]));
+        _exit((int)count(dir, w, ends[1]));
     }
     close(ends[1]);
     size_t n = 0;

@@ -82,6 +82,13 @@ static void step_shapes(run *r) {
     }
 }
 
+static void free_run(run *r) {
+    dataset_free(&r->in);
+    dataset_free(&r->out);
+    clstm_model_destroy(r->c.model);
+    free(r);
+}
+
 static run *read_run(const char *dir, int set) {
     char path[600], file[600];
     clstm_error err;
@@ -97,10 +104,7 @@ static run *read_run(const char *dir, int set) {
             dataset_read(path, r->c.model, true, &r->out, &err) == CLSTM_OK && find_axis(r, &err)) {
             if (r->axis < 0 && !r->c.n_states) {    /* nothing to carry: the text has no step */
                 skipped++;
-                dataset_free(&r->in);
-                dataset_free(&r->out);
-                clstm_model_destroy(r->c.model);
-                free(r);
+                free_run(r);
                 return NULL;
             }
             step_shapes(r);
@@ -113,10 +117,7 @@ static run *read_run(const char *dir, int set) {
         }
         fail(r->c.name, err.message);
     }
-    dataset_free(&r->in);
-    dataset_free(&r->out);
-    clstm_model_destroy(r->c.model);
-    free(r);
+    free_run(r);
     return NULL;
 }
 
@@ -180,15 +181,14 @@ int main(int argc, char **argv) {
             if (emit_batch_add(&batch, &r->c, reason, sizeof reason, &refused)) continue;
             if (strcmp(reason, "no step") != 0) fail(r->c.name, reason);
             else skipped++;     /* half of a layer's state is the caller's */
+            free_run(r);
         }
     if (!emit_batch_compile(&batch, reason, sizeof reason)) { fail("compiling", reason); batch.n = 0; }
     for (int i = 0; i < batch.n; i++) {
         run *r = (run *)batch.cases[i];
         if (play(&batch, i, reason, sizeof reason)) { printf("ok %s: %lld steps\n", r->c.name, (long long)r->steps); passed++; }
         else fail(r->c.name, reason);
-        dataset_free(&r->in);
-        dataset_free(&r->out);
-        clstm_model_destroy(r->c.model);
+        free_run(r);
     }
     emit_batch_free(&batch);
     printf("%d without anything to carry\n%d passed, %d failed, 0 skipped\n", skipped, passed, failed);
