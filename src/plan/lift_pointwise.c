@@ -65,6 +65,7 @@ static bool elementwise(lifter *l, const ir_node *n, bool backwards) {
             if (n->inputs[i] && !(m->inputs[i] = lift_outer(l, n->inputs[i]))) return false;
             continue;
         }
+        if (i && recover_is(n, "Clip")) return false;   /* its limits are scalars: another one in each turn cannot go out */
         const clstm_tensor *t = &n->inputs[i]->type;
         int64_t dims[CLSTM_MAX_RANK] = {l->trips};
         if (out->rank + 1 > CLSTM_MAX_RANK) return false;

@@ -129,6 +129,7 @@ static const struct { const char *what, *from, *to; } changes[] = {
     {"past the end, from behind", "Gather X,i > x", "off = i[] -2; Add i,off > im; Gather X,im > x"},
     {"the old state given out", "Identity new_h > y;", "Add new_h,h > y;"},
     {"c of each turn given out", "Identity new_h > y;", "Add new_h,new_c > y;"},
+    {"a limit of each turn", "Identity new_h > y;", "limits = f[4] .1,.2,.3,.4; Gather limits,i > limit; Clip new_h,,limit > y;"},
     {"x depends on h", "Gather X,i > x axis=0;", "Gather X,i > x1 axis=0; ReduceMean h > fed axes=1, keepdims=1; Add x1,fed > x;"},
 };
 enum { CHANGES = sizeof changes / sizeof *changes };

@@ -32,25 +32,6 @@ INLINE vf vf_pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (
 /* a < b ? a : b, so b when either is NaN */
 INLINE vf vf_min(vf a, vf b) { return vf_pick(a < b, a, b); }
 INLINE vf vf_max(vf a, vf b) { return vf_pick(a > b, a, b); }
-INLINE vf vf_load_part(const float *p, int n)
-{
-    vf v = {0};
-    memcpy(&v, p, (size_t)n * sizeof *p);
-    return v;
-}
-INLINE void vf_store_part(float *p, vf v, int n) { memcpy(p, &v, (size_t)n * sizeof *p); }
-
-/* 2^n for whole n in [-126, 127]; 128 gives infinity */
-INLINE vf vf_pow2(vf n) { return (vf)((__builtin_convertvector(n, vi) + 127) << 23); }
-/* v * 2^n for whole n in [-160, 160], subnormal results rounded once: the first factor keeps the product normal */
-INLINE vf vf_scale(vf v, vf n)
-{
-    vf a = vf_min(vf_set(64.0f), vf_max(vf_set(-64.0f), n));
-    return v * vf_pow2(a) * vf_pow2(n - a);
-}
-
-/* v * 2^n, v in [0.7, 1.5], for whole n in [-126, 128]; infinite at 128 or where it overflows */
-INLINE vf vf_scale_normal(vf v, vf n) { return v * vf_pow2(n); }
 
 INLINE vd vd_load(const double *p)
 {
@@ -59,14 +40,9 @@ INLINE vd vd_load(const double *p)
     return v;
 }
 INLINE void vd_store(double *p, vd v) { memcpy(p, &v, sizeof v); }
-INLINE vd vd_load_part(const double *p, int n)
-{
-    vd v = {0};
-    memcpy(&v, p, (size_t)n * sizeof *p);
-    return v;
-}
-INLINE void vd_store_part(double *p, vd v, int n) { memcpy(p, &v, (size_t)n * sizeof *p); }
 INLINE vd vd_set(double x) { return (vd){x, x}; }
 INLINE vd vd_fma(vd a, vd b, vd c) { return a * b + c; }
+
+#include "kernels/body/vec_plain.h"
 
 #endif
