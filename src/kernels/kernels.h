@@ -20,8 +20,8 @@
 
 /* ---- packed weights ---------------------------------------------------------------------------------------- */
 
-/* How a packed weight is stored. */
-typedef enum kernel_store { KERNEL_STORE_F32, KERNEL_STORE_F64 } kernel_store;
+/* How a packed weight is stored, and the arithmetic it is stored for: F32_F64 is float, widened as it is multiplied in double. */
+typedef enum kernel_store { KERNEL_STORE_F32, KERNEL_STORE_F64, KERNEL_STORE_F32_F64 } kernel_store;
 
 enum { KERNEL_MAX_GATES = 4 };
 
@@ -176,6 +176,7 @@ typedef struct kernel_table {
 
     void (*gemm_f32)(const kernel_gemm *g);
     void (*gemm_f64)(const kernel_gemm *g);
+    void (*gemm_f32_f64)(const kernel_gemm *g);   /* everything but the packed weights in double */
     void (*taps_f32)(const kernel_taps *g);
 
     /* i,o,f,c: c = f*c + i*tanh(c~); h = o*tanh(c) */

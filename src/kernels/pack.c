@@ -167,7 +167,7 @@ static void pack_block(const block *b, const char *src, kernel_element type, cha
     if (same && b->unit_step == (int64_t)size)
         for (int64_t k = 0; k < b->k; k++)
             memcpy(dst + (size_t)(k * b->width) * size, src + k * b->k_step, (size_t)b->live * size);
-    else if (same && store == KERNEL_STORE_F32 && b->k_step == (int64_t)size)
+    else if (same && store != KERNEL_STORE_F64 && b->k_step == (int64_t)size)
         pack_rows_f32(b, src, (float *)(void *)dst);
     else
         pack_any(b, src, type, dst, store);

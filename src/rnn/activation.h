@@ -2,6 +2,8 @@
 #ifndef RNN_ACTIVATION_H
 #define RNN_ACTIVATION_H
 
+#include <clstm/clstm.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,7 +22,8 @@ const char *rnn_activation_name(rnn_function f);
 bool rnn_activation_takes(rnn_function f, bool beta);
 float rnn_activation_default(rnn_function f, bool beta, bool onnxruntime);
 
-/* x[i] = f(clip(x[i])); clip INFINITY: none. NaN stays NaN. */
-void rnn_activate(const rnn_activation *a, double clip, double *x, int64_t n);
+/* x[i] = f(clip(x[i])); clip INFINITY: none. NaN stays NaN. `type` is what the values will be rounded to: tanh and sigmoid are no
+ * closer than it needs. */
+void rnn_activate(const rnn_activation *act, clstm_type type, double clip, double *x, int64_t n);
 
 #endif

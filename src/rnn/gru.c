@@ -9,8 +9,8 @@
 #include "rnn/cell.h"
 
 void rnn_gru_gates(const rnn_rules *k, rnn_row *r, bool reset_after) {
-    rnn_activate(&k->f[0], k->clip, r->gate[0], r->n);
-    rnn_activate(&k->f[0], k->clip, r->gate[1], r->n);
+    rnn_activate(&k->f[0], k->type, k->clip, r->gate[0], r->n);
+    rnn_activate(&k->f[0], k->type, k->clip, r->gate[1], r->n);
     for (int64_t j = 0; !reset_after && j < r->n; j++) r->q[j] = r->gate[1][j] * r->h[j];
 }
 
@@ -18,6 +18,6 @@ void rnn_gru_update(const rnn_rules *k, rnn_row *r, bool reset_after) {
     const double *z = r->gate[0];
     double *g = r->gate[2];
     for (int64_t j = 0; reset_after && j < r->n; j++) g[j] += r->gate[1][j] * r->q[j];
-    rnn_activate(&k->f[1], k->clip, g, r->n);
+    rnn_activate(&k->f[1], k->type, k->clip, g, r->n);
     for (int64_t j = 0; j < r->n; j++) r->h[j] = rnn_round(k->type, (1 - z[j]) * g[j] + z[j] * r->h[j]);
 }

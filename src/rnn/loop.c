@@ -8,17 +8,17 @@
 /* ---- elements ---------------------------------------------------------------------------------------------------------------- */
 
 void rnn_widen(bool f64, clstm_type type, const void *from, void *to, int64_t count) {
-    if (type == CLSTM_FLOAT || type == CLSTM_DOUBLE) { memcpy(to, from, (size_t)count * (f64 ? sizeof(double) : sizeof(float))); return; }
-    const uint16_t *p = from;
-    float *out = to;
-    for (int64_t i = 0; i < count; i++) out[i] = type == CLSTM_FLOAT16 ? tensor_half_to_float(p[i]) : tensor_bfloat_to_float(p[i]);
+    if (type == CLSTM_DOUBLE || (type == CLSTM_FLOAT && !f64)) { memcpy(to, from, (size_t)count * clstm_type_size(type)); return; }
+    for (int64_t i = 0; i < count; i++)
+        if (type == CLSTM_FLOAT) ((double *)to)[i] = (double)((const float *)from)[i];
+        else ((float *)to)[i] = type == CLSTM_FLOAT16 ? tensor_half_to_float(((const uint16_t *)from)[i]) : tensor_bfloat_to_float(((const uint16_t *)from)[i]);
 }
 
 void rnn_narrow(bool f64, clstm_type type, const void *from, void *to, int64_t count) {
-    if (type == CLSTM_FLOAT || type == CLSTM_DOUBLE) { memcpy(to, from, (size_t)count * (f64 ? sizeof(double) : sizeof(float))); return; }
-    const float *p = from;
-    uint16_t *out = to;
-    for (int64_t i = 0; i < count; i++) out[i] = type == CLSTM_FLOAT16 ? tensor_float_to_half(p[i]) : tensor_float_to_bfloat(p[i]);
+    if (type == CLSTM_DOUBLE || (type == CLSTM_FLOAT && !f64)) { memcpy(to, from, (size_t)count * clstm_type_size(type)); return; }
+    for (int64_t i = 0; i < count; i++)
+        if (type == CLSTM_FLOAT) ((float *)to)[i] = (float)((const double *)from)[i];
+        else ((uint16_t *)to)[i] = type == CLSTM_FLOAT16 ? tensor_float_to_half(((const float *)from)[i]) : tensor_float_to_bfloat(((const float *)from)[i]);
 }
 
 static const void *in_at(const rnn_job *j, const void *base, int64_t element) {
@@ -44,7 +44,7 @@ static int owned_pieces(rnn_lane *l, piece *p) {
         p[n++] = (piece){&l->rh, j->padded, j->real};
     }
     if (!j->single) p[n++] = (piece){&l->pre, j->chunk * j->cols, j->real};
-    if (j->narrow) p[n++] = (piece){&l->x, j->chunk * j->z.i, j->real};
+    if (j->widened) p[n++] = (piece){&l->x, j->chunk * j->z.i, j->real};
     if (!j->fused && j->spec->kind == RNN_GRU) p[n++] = (piece){&l->sum, j->cols, j->real};
     if (j->fused && j->trace) p[n++] = (piece){&l->gates, j->cols, sizeof(float)};
     return n;
@@ -156,8 +156,8 @@ static void widen_chunk(rnn_lane *l) {
 static void chunk_products(rnn_lane *l, int64_t p0, int64_t p1) {
     const rnn_job *j = l->job;
     const rnn_direction *d = &j->dir[l->d];
-    int64_t steps = l->end - l->first, xt = j->narrow ? l->rows * j->z.i : j->xt, xb = j->narrow ? j->z.i : j->xb;
-    const void *x = j->narrow ? l->x : in_at(j, j->x, l->first * xt + l->b0 * xb);
+    int64_t steps = l->end - l->first, xt = j->widened ? l->rows * j->z.i : j->xt, xb = j->widened ? j->z.i : j->xb;
+    const void *x = j->widened ? l->x : in_at(j, j->x, l->first * xt + l->b0 * xb);
     kernel_gemm g = {.b = &d->w, .a = x, .c = l->pre, .lda = xb, .ldc = j->cols, .start = KERNEL_INIT_ROW, .init = d->bias, .p0 = p0, .p1 = p1};
     if (xt == xb * l->rows) {
         g.m = steps * l->rows;
@@ -226,7 +226,7 @@ static void open_step(rnn_lane *l, int64_t s) {
     if (!j->single && (l->t < l->first || l->t >= l->end)) {
         l->first = !reverse ? l->t : l->t >= j->chunk ? l->t - j->chunk + 1 : 0;
         l->end = reverse ? l->t + 1 : l->steps - l->t > j->chunk ? l->t + j->chunk : l->steps;
-        if (j->narrow) widen_chunk(l);
+        if (j->widened) widen_chunk(l);
     }
     if (j->fused) open_fused(l);
 }

@@ -38,7 +38,7 @@ typedef struct rnn_lane {
     void *h, *c;                    /* [rows][2][padded], [rows][padded] */
     void *z, *rh;                   /* GRU, linear_before_reset = 0: [rows][padded] */
     void *pre;                      /* [chunk][rows][cols] */
-    void *x;                        /* narrow floats: the chunk's input, widened */
+    void *x;                        /* a widened type: the chunk's input, widened */
     void *sum;                      /* scalar GRU: [rows][cols] */
     float *gates;                   /* trace of fused steps: [rows][cols] */
     double *scalar;                 /* scalar steps and trace: 7 rows of H */
@@ -51,7 +51,8 @@ typedef struct rnn_job {
     const struct op_trace *trace;
     const atomic_bool *cancel;
     rnn_sizes z;
-    bool f64, narrow;               /* arithmetic in double; float16 or bfloat16 outside */
+    kernel_store store;             /* of the weights */
+    bool f64, widened;              /* arithmetic in double; in a wider type than the declared one */
     bool fused;                     /* float and default activations: the kernels' step */
     bool single;                    /* the step takes x.W as well (T = 1) */
     bool split;                     /* GRU, linear_before_reset = 0 */
@@ -99,8 +100,9 @@ static inline void *rnn_lane_pre(const rnn_lane *l, int64_t r) {
 void *rnn_lane_y(const rnn_lane *l, int64_t t, int64_t r);
 
 static inline void rnn_product(const rnn_job *j, const kernel_gemm *g) {
-    if (j->f64) j->kernel->gemm_f64(g);
-    else j->kernel->gemm_f32(g);
+    if (j->store == KERNEL_STORE_F64) j->kernel->gemm_f64(g);
+    else if (j->store == KERNEL_STORE_F32) j->kernel->gemm_f32(g);
+    else j->kernel->gemm_f32_f64(g);
 }
 
 /* count elements of `type` to or from arithmetic values. */

@@ -15,14 +15,14 @@ void rnn_lstm_row(const rnn_rules *k, rnn_row *r) {
         i[j] += r->p[0][j] * r->c[j];
         f[j] += r->p[2][j] * r->c[j];
     }
-    rnn_activate(&k->f[0], k->clip, i, r->n);
+    rnn_activate(&k->f[0], k->type, k->clip, i, r->n);
     if (k->input_forget) for (int64_t j = 0; j < r->n; j++) f[j] = 1 - i[j];
-    else rnn_activate(&k->f[0], k->clip, f, r->n);
-    rnn_activate(&k->f[1], k->clip, g, r->n);
+    else rnn_activate(&k->f[0], k->type, k->clip, f, r->n);
+    rnn_activate(&k->f[1], k->type, k->clip, g, r->n);
     for (int64_t j = 0; j < r->n; j++) r->c[j] = rnn_round(k->type, f[j] * r->c[j] + i[j] * g[j]);
     for (int64_t j = 0; r->p[0] && j < r->n; j++) o[j] += r->p[1][j] * r->c[j];
-    rnn_activate(&k->f[0], k->clip, o, r->n);
+    rnn_activate(&k->f[0], k->type, k->clip, o, r->n);
     for (int64_t j = 0; j < r->n; j++) r->h[j] = r->c[j];
-    rnn_activate(&k->f[2], k->clip_h, r->h, r->n);
+    rnn_activate(&k->f[2], k->type, k->clip_h, r->h, r->n);
     for (int64_t j = 0; j < r->n; j++) r->h[j] = rnn_round(k->type, o[j] * r->h[j]);
 }

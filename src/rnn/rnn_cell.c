@@ -16,6 +16,6 @@ double rnn_round(clstm_type type, double x) {
 }
 
 void rnn_plain_row(const rnn_rules *k, rnn_row *r) {
-    rnn_activate(&k->f[0], k->clip, r->gate[0], r->n);
+    rnn_activate(&k->f[0], k->type, k->clip, r->gate[0], r->n);
     for (int64_t j = 0; j < r->n; j++) r->h[j] = r->gate[0][j] = rnn_round(k->type, r->gate[0][j]);
 }

@@ -83,22 +83,10 @@ static void fold_vectors(rnn_prepared *p, op_ctx *ctx, void *memory) {
 
 /* ---- prepare --------------------------------------------------------------------------------------------------------------------- */
 
-static bool default_activations(const rnn_spec *s, int d) {
-    const rnn_activation *f = s->f[d];
-    switch (s->kind) {
-    case RNN_LSTM: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH && f[2].function == RNN_TANH;
-    case RNN_GRU: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH;
-    case RNN_RNN: return (f[0].function == RNN_TANH || f[0].function == RNN_RELU) && f[0].function == s->f[0][0].function;
-    }
-    return false;
-}
-
 static void read_rules(rnn_job *j, bool onnxruntime) {
     const rnn_spec *s = j->spec;
     j->zero_unstarted = onnxruntime;
-    j->fused = j->z.type == CLSTM_FLOAT && !(onnxruntime && s->kind == RNN_LSTM && isfinite(s->clip));
     for (int d = 0; d < s->directions; d++) {
-        j->fused &= default_activations(s, d);
         j->rules[d] = (rnn_rules){.f = onnxruntime ? s->onnxruntime_f[d] : s->f[d], .clip = (double)s->clip,
                                   .clip_h = onnxruntime ? INFINITY : (double)s->clip, .input_forget = s->input_forget, .type = j->z.type};
         j->dir[d].reverse = s->reverse || d == 1;
@@ -127,7 +115,7 @@ static clstm_status settle_weights(rnn_prepared *p, op_ctx *ctx) {
     for (int k = 0; k < 2; k++) {
         const void *block = NULL;
         int input = RNN_W + k;
-        p->packing[k] = rnn_packing_of(j->spec, input, j->z.type, j->z.h, k ? j->z.h : j->z.i);
+        p->packing[k] = rnn_packing_of(j->spec, input, j->store, j->z.h, k ? j->z.h : j->z.i);
         if (ctx->consts[input]) UTIL_TRY(rnn_pack_const(ctx->consts[input], &p->packing[k], &block, ctx->err));
         p->packed[k] = block != NULL;
         if (!block) {
@@ -207,13 +195,15 @@ clstm_status rnn_prepare(op_ctx *ctx) {
     rnn_job job = {.node = ctx->node, .spec = s, .kernel = kernel_table_get(), .trace = ctx->env->trace, .cancel = ctx->env->cancel};
     kernel_layout w;
     UTIL_TRY(rnn_read_sizes(ctx, &job.z));
-    job.f64 = job.z.type == CLSTM_DOUBLE;
-    job.narrow = job.z.type == CLSTM_FLOAT16 || job.z.type == CLSTM_BFLOAT16;
+    job.fused = rnn_is_fused(s, job.z.type, ctx->env->onnxruntime_semantics);
+    job.store = rnn_store_of(s, job.z.type);
+    job.f64 = job.store != KERNEL_STORE_F32;
     job.real = job.f64 ? sizeof(double) : sizeof(float);
+    job.widened = clstm_type_size(job.z.type) != job.real;
     job.split = s->kind == RNN_GRU && !s->reset_after;
     read_rules(&job, ctx->env->onnxruntime_semantics);
     read_strides(&job);
-    job.kernel->layout_cell(&w, job.f64 ? KERNEL_STORE_F64 : KERNEL_STORE_F32, s->gates, job.z.h, job.z.i);
+    job.kernel->layout_cell(&w, job.store, s->gates, job.z.h, job.z.i);
     job.cols = w.cols;
     job.padded = w.padded;
     job.single = job.fused && job.z.t == 1 && !job.split;

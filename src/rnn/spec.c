@@ -105,6 +105,21 @@ clstm_status rnn_check(ir_node *n, clstm_error *err) {
     return CLSTM_OK;
 }
 
+static bool default_activations(const rnn_spec *s, int d) {
+    const rnn_activation *f = s->f[d];
+    switch (s->kind) {
+    case RNN_LSTM: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH && f[2].function == RNN_TANH;
+    case RNN_GRU: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH;
+    case RNN_RNN: return (f[0].function == RNN_TANH || f[0].function == RNN_RELU) && f[0].function == s->f[0][0].function;
+    }
+    return false;
+}
+
+bool rnn_is_fused(const rnn_spec *s, clstm_type type, bool onnxruntime) {
+    bool h_unclipped = onnxruntime && s->kind == RNN_LSTM && isfinite(s->clip);
+    return type == CLSTM_FLOAT && !h_unclipped && default_activations(s, 0) && (s->directions == 1 || default_activations(s, 1));
+}
+
 /* ---- shapes ---------------------------------------------------------------------------------------------------------------- */
 
 static clstm_status expect(op_ctx *ctx, int i, const char *name, int rank, const int64_t *dims) {

@@ -26,6 +26,9 @@ typedef struct rnn_spec {
     rnn_activation onnxruntime_f[2][3]; /* the same with its reading of missing alpha and beta */
 } rnn_spec;
 
+/* Whether the kernels' fused step runs the node: float and default activations. */
+bool rnn_is_fused(const rnn_spec *s, clstm_type type, bool onnxruntime);
+
 /* What the shapes say. */
 typedef struct rnn_sizes { int64_t t, b, i, h; clstm_type type; } rnn_sizes;
 

@@ -19,8 +19,13 @@ static size_t direction_bytes(const rnn_packing *p) {
     return p->split ? n + align64(layout_of(p, true).bytes) : n;
 }
 
-rnn_packing rnn_packing_of(const rnn_spec *s, int input, clstm_type type, int64_t hidden, int64_t k) {
-    return (rnn_packing){.store = type == CLSTM_DOUBLE ? KERNEL_STORE_F64 : KERNEL_STORE_F32, .gates = s->gates,
+kernel_store rnn_store_of(const rnn_spec *s, clstm_type type) {
+    return type == CLSTM_DOUBLE ? KERNEL_STORE_F64
+         : type == CLSTM_FLOAT && !rnn_is_fused(s, type, false) ? KERNEL_STORE_F32_F64 : KERNEL_STORE_F32;
+}
+
+rnn_packing rnn_packing_of(const rnn_spec *s, int input, kernel_store store, int64_t hidden, int64_t k) {
+    return (rnn_packing){.store = store, .gates = s->gates,
                          .directions = s->directions, .split = input == RNN_R && s->kind == RNN_GRU && !s->reset_after,
                          .hidden = hidden, .k = k};
 }
@@ -130,7 +135,7 @@ clstm_status rnn_prepack(ir_node *n, uint32_t *claimed, clstm_error *err) {
         /* What does not fit is refused by infer, which knows the other inputs. */
         if (!type_is_float(t->type) || hidden <= 0 || t->dims[0] != s->directions || t->dims[1] != hidden * s->gates ||
             t->dims[2] <= 0 || (i == RNN_R && t->dims[2] != hidden)) continue;
-        rnn_packing p = rnn_packing_of(s, i, t->type, hidden, t->dims[2]);
+        rnn_packing p = rnn_packing_of(s, i, rnn_store_of(s, t->type), hidden, t->dims[2]);
         const void *block;
         UTIL_TRY(rnn_pack_const(c, &p, &block, err));
         *claimed |= 1u << i;

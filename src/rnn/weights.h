@@ -18,8 +18,12 @@ typedef struct rnn_packing {
 /* A packed matrix of one direction; `last` is the split gate's. */
 typedef struct rnn_packed { kernel_packed main, last; } rnn_packed;
 
-/* The packing of input W or R of a node with element type `type` (k: input or hidden size). */
-rnn_packing rnn_packing_of(const rnn_spec *s, int input, clstm_type type, int64_t hidden, int64_t k);
+/* How weights of a node with element type `type` are kept: the cell's own arithmetic (cell.h) is in double, so float that is not
+ * fused has its products in double too. float16 and bfloat16 have theirs in float, as row 17 of the decisions says. Decided at load,
+ * whatever semantics a session will ask for. */
+kernel_store rnn_store_of(const rnn_spec *s, clstm_type type);
+/* The packing of input W or R (k: input or hidden size). */
+rnn_packing rnn_packing_of(const rnn_spec *s, int input, kernel_store store, int64_t hidden, int64_t k);
 size_t rnn_packing_bytes(const rnn_packing *p);
 /* Packs the raw elements; dst is 64-byte aligned. */
 void rnn_pack_raw(const rnn_packing *p, clstm_type type, const void *raw, void *dst);

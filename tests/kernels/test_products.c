@@ -70,7 +70,7 @@ void test_packing(const kernel_table *t)
     family_begin("pack and unpack", t);
     for (int round = 0; round < ROUNDS / 4; round++) {
         int gates = (int)random_in(0, 4);
-        kernel_store store = random_in(0, 3) ? KERNEL_STORE_F32 : KERNEL_STORE_F64;
+        kernel_store store = (kernel_store)random_in(KERNEL_STORE_F32, KERNEL_STORE_F32_F64);
         int64_t k = random_in(1, 70), n = random_in(1, 150);
         sample s = sample_new(t, store, k, n, gates, (int)random_in(0, 1));
         size_t bytes = (size_t)(s.layout.gates * n * k) * (store == KERNEL_STORE_F64 ? sizeof(double) : sizeof(float));
@@ -112,7 +112,7 @@ typedef struct product {
 
 static void put(void *data, int64_t i, kernel_store store, double x)
 {
-    if (store == KERNEL_STORE_F64)
+    if (store != KERNEL_STORE_F32)
         ((double *)data)[i] = x;
     else
         ((float *)data)[i] = (float)x;
@@ -120,7 +120,7 @@ static void put(void *data, int64_t i, kernel_store store, double x)
 
 static double get(const void *data, int64_t i, kernel_store store)
 {
-    return store == KERNEL_STORE_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
+    return store != KERNEL_STORE_F32 ? ((const double *)data)[i] : (double)((const float *)data)[i];
 }
 
 /* Element (row, col) in the canonical order. */
@@ -137,12 +137,12 @@ static double expected(const kernel_table *t, const sample *s, const kernel_gemm
     float f = (float)x;
     for (int64_t k = 0; k < s->layout.k; k++) {
         double a = get(g->a, row * g->lda + k, store), w = weight(s, col, k);
-        if (store == KERNEL_STORE_F64)
+        if (store != KERNEL_STORE_F32)
             x = level_fma_f64(t, a, w, x);
         else
             f = level_fma(t, (float)a, (float)w, f);
     }
-    return store == KERNEL_STORE_F64 ? x : (double)f;
+    return store != KERNEL_STORE_F32 ? x : (double)f;
 }
 
 static void one_product(const kernel_table *t, kernel_store store, int64_t m, int64_t k, int64_t n, int gates)
@@ -150,7 +150,7 @@ static void one_product(const kernel_table *t, kernel_store store, int64_t m, in
     sample s = sample_new(t, store, k, n, gates, (int)random_in(0, 1));
     const kernel_layout *l = &s.layout;
     kernel_packed packed = {*l, s.packed.data};
-    size_t size = store == KERNEL_STORE_F64 ? sizeof(double) : sizeof(float);
+    size_t size = store != KERNEL_STORE_F32 ? sizeof(double) : sizeof(float);
     int64_t lda = k + random_in(0, 3), ldc = l->cols + random_in(0, 3);
     int64_t count_a = (m - 1) * lda + k, count_c = (m - 1) * ldc + l->cols, count_i = m > l->cols ? m : l->cols;
     kernel_init start = (kernel_init)random_in(KERNEL_INIT_C, KERNEL_INIT_COL);
@@ -179,7 +179,7 @@ static void one_product(const kernel_table *t, kernel_store store, int64_t m, in
         g.init = start == KERNEL_INIT_COL ? (const char *)init.data + (size_t)row * size : init.data;
         g.p0 = piece & 2 ? panel_split : 0;
         g.p1 = piece & 2 ? l->panels : panel_split;
-        (store == KERNEL_STORE_F64 ? t->gemm_f64 : t->gemm_f32)(&g);
+        (store == KERNEL_STORE_F64 ? t->gemm_f64 : store == KERNEL_STORE_F32 ? t->gemm_f32 : t->gemm_f32_f64)(&g);
     }
     g.a = a.data;
     g.init = init.data;
@@ -203,13 +203,15 @@ static void one_product(const kernel_table *t, kernel_store store, int64_t m, in
 
 void test_products(const kernel_table *t)
 {
-    for (int f64 = 0; f64 < 2; f64++) {
-        kernel_store store = f64 ? KERNEL_STORE_F64 : KERNEL_STORE_F32;
-        family_begin(f64 ? "gemm_f64, any shape, bits" : "gemm_f32, any shape, bits", t);
+    static const char *const shape[] = {"gemm_f32, any shape, bits", "gemm_f64, any shape, bits", "gemm_f32_f64, any shape, bits"};
+    static const char *const block[] = {"gemm_f32, depth and row blocks, bits", "gemm_f64, depth and row blocks, bits",
+                                        "gemm_f32_f64, depth and row blocks, bits"};
+    for (kernel_store store = KERNEL_STORE_F32; store <= KERNEL_STORE_F32_F64; store++) {
+        family_begin(shape[store], t);
         for (int round = 0; round < ROUNDS; round++)
             one_product(t, store, random_in(1, 30), random_in(1, 40), random_in(1, 150), (int)random_in(0, 4));
         family_end();
-        family_begin(f64 ? "gemm_f64, depth and row blocks, bits" : "gemm_f32, depth and row blocks, bits", t);
+        family_begin(block[store], t);
         one_product(t, store, 1, 1100, 70, 4);
         one_product(t, store, 19, 1030, 33, 0);
         one_product(t, store, 250, 40, 65, 0);

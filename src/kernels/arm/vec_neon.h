@@ -33,6 +33,7 @@ INLINE vf vf_min(vf a, vf b) { return (vf)vbslq_f32((uint32x4_t)(a < b), (float3
 INLINE vf vf_max(vf a, vf b) { return (vf)vbslq_f32((uint32x4_t)(a > b), (float32x4_t)a, (float32x4_t)b); }
 
 INLINE vd vd_load(const double *p) { return (vd)vld1q_f64(p); }
+INLINE vd vd_load_float(const float *p) { return (vd)vcvt_f64_f32(vld1_f32(p)); }
 INLINE void vd_store(double *p, vd v) { vst1q_f64(p, (float64x2_t)v); }
 INLINE vd vd_set(double x) { return (vd)vdupq_n_f64(x); }
 INLINE vd vd_fma(vd a, vd b, vd c) { return (vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }

@@ -1,7 +1,8 @@
 /*
- * Packed GEMV and GEMM, included once per element type with
- *   T, V, VLEN                                                  element, vector, lanes
- *   GEMM(name)                                                  name with the type and level
+ * Packed GEMV and GEMM, included once per pair of element types with
+ *   T, V, VLEN                                                  element of A, C and the start values, vector, lanes
+ *   W, W_LOAD                                                   element of the packed matrix, a vector of it as a V
+ *   GEMM(name)                                                  name with the types and level
  *   V_LOAD, V_STORE, V_LOAD_PART, V_STORE_PART, V_SET, V_FMA    primitives
  *   DEPTH_LOOP                                                  how the loop over k is unrolled
  *
@@ -14,13 +15,13 @@ enum { GEMM(MAX_NV) = 8 };
 /* One depth block of A rows (GEMM(ROW_BLOCK) x GEMM(DEPTH_BLOCK)) and of a panel stay in L2 together. */
 enum { GEMM(DEPTH_BLOCK) = 512, GEMM(ROW_BLOCK) = 120 };
 
-typedef void GEMM(tile_fn)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, T *const *out,
-                           const T *ahead);
+typedef void GEMM(tile_fn)(const T *const *a, const W *b, int64_t stride, int64_t k, const T *const *start, T *const *out,
+                           const W *ahead);
 
 /* out[r] = start[r] + a[r][0..k) * b.  One panel: its rows are `stride` elements apart; `np` neighbouring panels: they are, and
    their rows nv vectors.  More than two rows leave the loads time to bring k vectors at `ahead` closer. */
-INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *const *a, const T *b, int64_t stride, int64_t k,
-                       const T *const *start, T *const *out, const T *ahead)
+INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *const *a, const W *b, int64_t stride, int64_t k,
+                       const T *const *start, T *const *out, const W *ahead)
 {
     V acc[TILE_ROWS_1][GEMM(MAX_NV)];
     const T *row[TILE_ROWS_1];
@@ -37,7 +38,7 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
         if (rows > 1 && rows < nv) {
             UNROLL
             for (int v = 0; v < np * nv; v++) {
-                V w = V_LOAD(b + v / nv * stride + v % nv * VLEN);
+                V w = W_LOAD(b + v / nv * stride + v % nv * VLEN);
                 UNROLL
                 for (int r = 0; r < rows; r++)
                     acc[r][v] = V_FMA(V_SET(row[r][i]), w, acc[r][v]);
@@ -48,7 +49,7 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
                 V x = V_SET(row[r][i]);
                 UNROLL
                 for (int v = 0; v < np * nv; v++)
-                    acc[r][v] = V_FMA(x, V_LOAD(b + v / nv * stride + v % nv * VLEN), acc[r][v]);
+                    acc[r][v] = V_FMA(x, W_LOAD(b + v / nv * stride + v % nv * VLEN), acc[r][v]);
             }
         }
         b += np == 1 ? stride : nv * VLEN;
@@ -65,8 +66,8 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
 }
 
 #define TILE(rows, np, nv)                                                                                                       \
-    static void GEMM(tile_##rows##_##np##_##nv)(const T *const *a, const T *b, int64_t stride, int64_t k, const T *const *start, \
-                                                T *const *out, const T *ahead)                                                   \
+    static void GEMM(tile_##rows##_##np##_##nv)(const T *const *a, const W *b, int64_t stride, int64_t k, const T *const *start, \
+                                                T *const *out, const W *ahead)                                                   \
     {                                                                                                                            \
         GEMM(tile)(rows, np, nv, a, b, stride, k, start, out, ahead);                                                                   \
     }
@@ -131,9 +132,9 @@ INLINE void GEMM(copy_part)(T *to, const T *from, int64_t n)
 }
 
 /* The tiles of one panel share the fetching of the next: `next` walks from its start to `end`, beyond which there is no need. */
-INLINE const T *GEMM(take_ahead)(const T **next, const T *end, const T *current, int64_t k)
+INLINE const W *GEMM(take_ahead)(const W **next, const W *end, const W *current, int64_t k)
 {
-    const T *at = *next;
+    const W *at = *next;
     if (end - at < k * VLEN)
         return current; /* in cache already: fetching it again does nothing */
     *next = at + k * VLEN;
@@ -145,7 +146,7 @@ INLINE const T *GEMM(take_ahead)(const T **next, const T *end, const T *current,
 INLINE int GEMM(block_rows)(int64_t m, int nv) { return nv == 4 && m <= TILE_ROWS_2 ? TILE_ROWS_2 : TILE_ROWS[nv - 1]; }
 
 /* One block: as tile. */
-INLINE void GEMM(block)(int rows, int nv, const T *const *a, const T *b, int64_t k, const T **start, T **out, const T **next, const T *end)
+INLINE void GEMM(block)(int rows, int nv, const T *const *a, const W *b, int64_t k, const T **start, T **out, const W **next, const W *end)
 {
     int halves = rows > TILE_ROWS[nv - 1] ? 2 : 1;
     for (int h = 0; h < halves; h++) {
@@ -160,7 +161,7 @@ INLINE void GEMM(block)(int rows, int nv, const T *const *a, const T *b, int64_t
 
 /* One tile of C, start values from wherever the first depth block takes them and from C afterwards. */
 INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0, int rows, int64_t k0, int64_t depth,
-                           const T **next, const T *end)
+                           const W **next, const W *end)
 {
     const kernel_layout *l = &g->b->layout;
     const T *a[TILE_ROWS_1], *start[TILE_ROWS_1];
@@ -184,7 +185,7 @@ INLINE void GEMM(one_tile)(const kernel_gemm *g, int64_t p, int nv, int64_t row0
             start[r] = edge[r];
         }
     }
-    const T *b = (const T *)g->b->data + p * l->k * l->width + k0 * nv * VLEN;
+    const W *b = (const W *)g->b->data + p * l->k * l->width + k0 * nv * VLEN;
     GEMM(block)(rows, nv, a, b, depth, start, out, next, end);
     for (int r = 0; partial && r < rows; r++)
         GEMM(copy_part)((T *)g->c + (row0 + r) * g->ldc + col, edge[r], valid);
@@ -203,7 +204,7 @@ INLINE int64_t GEMM(one_row)(const kernel_gemm *g, int nv)
         const T *a = g->a;
         T *out = (T *)g->c + p * l->width;
         const T *start = g->start == KERNEL_INIT_C ? out : g->start == KERNEL_INIT_ROW ? (const T *)g->init + p * l->width : zeros;
-        GEMM(gemvs)[nv - 1](&a, (const T *)g->b->data + p * l->k * l->width, l->k * l->width, l->k, &start, &out, NULL);
+        GEMM(gemvs)[nv - 1](&a, (const W *)g->b->data + p * l->k * l->width, l->k * l->width, l->k, &start, &out, NULL);
     }
     return p;
 }
@@ -222,8 +223,8 @@ static void GEMM(gemm)(const kernel_gemm *g)
             int64_t m1 = m0 + row_block < g->m ? m0 + row_block : g->m;
             for (int64_t p = p0; p < g->p1; p++) {
                 int nv = p + 1 == l->panels ? last : whole;
-                const T *next = (const T *)g->b->data + (p + 1) * l->k * l->width + k0 * (p + 2 == l->panels ? last : whole) * VLEN;
-                const T *end = p + 1 < g->p1 ? next + depth * (p + 2 == l->panels ? last : whole) * VLEN : next;
+                const W *next = (const W *)g->b->data + (p + 1) * l->k * l->width + k0 * (p + 2 == l->panels ? last : whole) * VLEN;
+                const W *end = p + 1 < g->p1 ? next + depth * (p + 2 == l->panels ? last : whole) * VLEN : next;
                 int most = GEMM(block_rows)(m1 - m0, nv);
                 int64_t tiles = (m1 - m0 + most - 1) / most;
                 for (int64_t t = 0, row = m0; t < tiles; t++) {

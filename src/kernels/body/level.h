@@ -25,8 +25,13 @@
 #else
 #define DEPTH_LOOP
 #endif
+#define W float
+#define W_LOAD vf_load
 #define GEMM(name) ISA(name##_f32)
 #include "kernels/body/gemm.h"
+#undef W
+#undef W_LOAD
+#undef GEMM
 #undef T
 #undef V
 #undef VLEN
@@ -37,7 +42,6 @@
 #undef V_SET
 #undef V_FMA
 #undef DEPTH_LOOP
-#undef GEMM
 
 #define T double
 #define V vd
@@ -49,8 +53,21 @@
 #define V_SET vd_set
 #define V_FMA vd_fma
 #define DEPTH_LOOP
+#define W double
+#define W_LOAD vd_load
 #define GEMM(name) ISA(name##_f64)
 #include "kernels/body/gemm.h"
+#undef W
+#undef W_LOAD
+#undef GEMM
+
+#define W float
+#define W_LOAD vd_load_float
+#define GEMM(name) ISA(name##_f32_f64)
+#include "kernels/body/gemm.h"
+#undef W
+#undef W_LOAD
+#undef GEMM
 #undef T
 #undef V
 #undef VLEN
@@ -61,7 +78,6 @@
 #undef V_SET
 #undef V_FMA
 #undef DEPTH_LOOP
-#undef GEMM
 
 #define gemvs_f32(nv) ISA(gemvs_f32)[(nv) - 1]
 #include "kernels/body/step.h"
@@ -69,12 +85,12 @@
 
 static void ISA(layout_cell)(kernel_layout *out, kernel_store store, int gates, int64_t hidden, int64_t k)
 {
-    kernel_layout_make(out, store, store == KERNEL_STORE_F64 ? VL / 2 : VL, gates, 1, hidden, k);
+    kernel_layout_make(out, store, store == KERNEL_STORE_F32 ? VL : VL / 2, gates, 1, hidden, k);
 }
 
 static void ISA(layout_plain)(kernel_layout *out, kernel_store store, int64_t k, int64_t n)
 {
-    kernel_layout_make(out, store, store == KERNEL_STORE_F64 ? VL / 2 : VL, 1, 0, n, k);
+    kernel_layout_make(out, store, store == KERNEL_STORE_F32 ? VL : VL / 2, 1, 0, n, k);
 }
 
 void ISA(kernel_fill)(kernel_table *t)
@@ -85,6 +101,7 @@ void ISA(kernel_fill)(kernel_table *t)
     t->unpack = kernel_unpack_panels;
     t->gemm_f32 = ISA(gemm_f32);
     t->gemm_f64 = ISA(gemm_f64);
+    t->gemm_f32_f64 = ISA(gemm_f32_f64);
     t->taps_f32 = ISA(taps_f32);
     t->step_lstm = ISA(step_lstm);
     t->step_gru = ISA(step_gru);

@@ -39,6 +39,7 @@ INLINE vd vd_load(const double *p)
     memcpy(&v, p, sizeof v);
     return v;
 }
+INLINE vd vd_load_float(const float *p) { return (vd){(double)p[0], (double)p[1]}; }
 INLINE void vd_store(double *p, vd v) { memcpy(p, &v, sizeof v); }
 INLINE vd vd_set(double x) { return (vd){x, x}; }
 INLINE vd vd_fma(vd a, vd b, vd c) { return a * b + c; }

@@ -55,6 +55,7 @@ INLINE vf vf_scale(vf v, vf n)
 INLINE vf vf_scale_normal(vf v, vf n) { return v * vf_pow2(n); }
 
 INLINE vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
+INLINE vd vd_load_float(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 INLINE void vd_store(double *p, vd v) { _mm256_storeu_pd(p, v); }
 INLINE vd vd_load_part(const double *p, int n)
 {

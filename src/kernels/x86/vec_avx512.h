@@ -51,6 +51,7 @@ INLINE vf vf_ratio(vf a, vf b)
 }
 
 INLINE vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
+INLINE vd vd_load_float(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 INLINE void vd_store(double *p, vd v) { _mm512_storeu_pd(p, v); }
 INLINE vd vd_load_part(const double *p, int n) { return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p); }
 INLINE void vd_store_part(double *p, vd v, int n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), v); }
