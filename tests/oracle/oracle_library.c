@@ -255,13 +255,14 @@ static bool same_bits(comparison *k, onnx_form form, const pass *a, const pass *
     return true;
 }
 
-/* The table leaves out the cases that multiply every rounding error: their largest error says nothing about the library. */
-static void count_error(oracle_tally *tally, const oracle_case *c, long double e)
+void oracle_count_error(oracle_tally *tally, const oracle_case *c, long double e)
 {
     if (c->spread > ORACLE_TABLE_SPREAD)
         return;
-    if (e > tally->error[c->op][c->type].max)
+    if (e > tally->error[c->op][c->type].max) {
         tally->error[c->op][c->type].max = e;
+        tally->error[c->op][c->type].seed = c->seed;
+    }
     tally->error[c->op][c->type].sum += e;
     tally->error[c->op][c->type].count++;
 }
@@ -279,7 +280,7 @@ static bool near_oracle(comparison *k, const pass *p)
                 describe(c, o, i, place, sizeof place);
                 return fail(k, "%s is %.12Lg, expected %.12Lg: %.1Lf ulp off, %.1Lf allowed", place, got, c->exact[o][i], e, limit);
             }
-            count_error(k->tally, c, e);
+            oracle_count_error(k->tally, c, e);
         }
     }
     return true;

@@ -12,9 +12,13 @@ typedef struct {
     struct {
         long double max, sum;
         size_t count;
+        uint64_t seed;         /* of the case with the largest */
     } error[3][ORACLE_TYPES]; /* in ulp(max(|expected|, 2^-7)), by operator and type */
     size_t chunked, permuted;  /* cases that those comparisons applied to */
 } oracle_tally;
+
+/* Counts the error of one element, unless the case multiplies every rounding error: its largest says nothing about a library. */
+void oracle_count_error(oracle_tally *tally, const oracle_case *c, long double e);
 
 /* True when the library agrees: two runs of one session within oracle_tolerance() and equal in bits; run as the case draws it and with
  * states and lengths as inputs equal in bits; in pieces along the sequence with the states carried over, equal in bits (one
