@@ -24,7 +24,7 @@ typedef struct convert {
     const char *repairs;            /* NULL: none */
 } convert;
 
-enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_MAIN, OPTION_REPAIR };
+enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_LAYOUT, OPTION_MAIN, OPTION_REPAIR };
 
 static const char help[] =
     "Converts INPUT to OUTPUT, which is written whole or not at all.\n\n"
@@ -37,6 +37,7 @@ static const char help[] =
     "      --batch-first         (weights to model) input and output are [batch, time, ...], not [time, batch, ...]\n"
     "      --states              (weights to model) initial and last states become inputs h0, c0 and outputs hn, cn\n"
     "      --nonlinearity NAME   (weights to model) of nn.RNN layers: tanh (default) or relu\n"
+    "      --layout NAME         (weights to model) names and order of the weights: pytorch (default) or keras\n"
     "      --main                (to C) with a main() that reads raw little-endian inputs from stdin, in order, and writes raw outputs\n"
     "      --const NAME=VALUE    (to C) an input's value that is known for good\n"
     "      --from KIND, --to KIND  onnx, safetensors, npz or c, whatever the suffixes say\n";
@@ -50,7 +51,7 @@ static const char common[] =
 static const struct option options[] = {
     {"from", required_argument, NULL, OPTION_FROM}, {"to", required_argument, NULL, OPTION_TO},
     {"batch-first", no_argument, NULL, OPTION_BATCH_FIRST}, {"states", no_argument, NULL, OPTION_STATES},
-    {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY}, {"repair", optional_argument, NULL, OPTION_REPAIR},
+    {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY}, {"layout", required_argument, NULL, OPTION_LAYOUT}, {"repair", optional_argument, NULL, OPTION_REPAIR},
     {"main", no_argument, NULL, OPTION_MAIN}, {"const", required_argument, NULL, TOOL_OPTION_CONST},
     {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"limit", required_argument, NULL, TOOL_OPTION_LIMIT},
     {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, {0},
@@ -100,6 +101,11 @@ static int set_option(convert *c, int option, const char *argument) {
     case OPTION_NONLINEARITY:
         if (strcmp(argument, "tanh") && strcmp(argument, "relu")) return tool_usage(&c->t, "--nonlinearity is tanh or relu");
         c->options.relu = !strcmp(argument, "relu");
+        c->weights_options = true;
+        return -1;
+    case OPTION_LAYOUT:
+        if (strcmp(argument, "pytorch") && strcmp(argument, "keras")) return tool_usage(&c->t, "--layout is pytorch or keras");
+        c->options.keras = !strcmp(argument, "keras");
         c->weights_options = true;
         return -1;
     case OPTION_MAIN: c->with_main = true; return -1;
@@ -217,7 +223,7 @@ static int run(convert *c) {
     if (!c->from) return tool_usage(&c->t, "%s: no kind of file that can be read; --from names one", io_escape(name, sizeof name, c->input));
     if (!c->to) return tool_usage(&c->t, "%s: no kind of file that can be written; --to names one", io_escape(name, sizeof name, c->output));
     if (c->from != KIND_ONNX && c->to != KIND_ONNX) return tool_usage(&c->t, "weights are converted to a model only");
-    if (c->from == KIND_ONNX && c->weights_options) return tool_usage(&c->t, "--batch-first, --states and --nonlinearity are for weights to a model");
+    if (c->from == KIND_ONNX && c->weights_options) return tool_usage(&c->t, "--batch-first, --states, --nonlinearity and --layout are for weights to a model");
     if (c->from != KIND_ONNX || (c->to != KIND_ONNX && c->to != KIND_C)) {
         if (c->t.dims.count) return tool_usage(&c->t, "--dim is for .onnx to .onnx or .c");
     }

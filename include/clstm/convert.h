@@ -30,20 +30,24 @@ typedef clstm_status (*clstm_convert_tensor)(void *user, const char *name, const
  * and a model without recurrent layers. */
 CLSTM_API clstm_status clstm_convert_weights_out(const clstm_model *model, clstm_convert_tensor give, void *user, clstm_error *err);
 
-/* A tensor of a state_dict. */
+/* A tensor of a state_dict, or of a Keras model. */
 typedef struct clstm_convert_weight { const char *name; clstm_tensor tensor; } clstm_convert_weight;
 
 typedef struct clstm_convert_options {
     bool batch_first;                       /* input and output are [batch, time, ...], else [time, batch, ...] */
     bool states;                            /* initial and last states become inputs h0, c0 and outputs hn, cn */
-    bool relu;                              /* torch.nn.RNN layers have nonlinearity="relu" */
+    bool relu;                              /* torch.nn.RNN and SimpleRNN layers have ReLU in place of tanh */
+    bool keras;                             /* names, gates and matrices as Keras has them */
 } clstm_convert_options;
 
 /* Writes the model of a PyTorch state_dict as an ONNX file: torch.nn.LSTM, GRU and RNN of any layers, one direction or both, with
  * biases or without, Linear behind or before them, Embedding in front. Which tensor is what follows from keys and shapes, and so
  * does the order of the modules; names that differ in a number stand in its order. CLSTM_UNSUPPORTED names what leaves a doubt: a
  * projection (proj_size), a single cell, two Linear in a row (a state_dict does not tell what stands between them), more than one
- * order that fits. Nothing else is supposed between the modules. `options` may be NULL. */
+ * order that fits. Nothing else is supposed between the modules. With options->keras, weights are named by Keras's paths
+ * (LAYER/lstm_cell/kernel, LAYER/forward_lstm/lstm_cell/kernel; Keras 2's ":0" may follow): LSTM, GRU, SimpleRNN, Bidirectional that
+ * joins its directions, Dense and Embedding, with Keras's default activations and no activation after Dense; "lstm" stands before
+ * "lstm_1". A GRU's reset_after follows from the shape of its bias, and one without bias is refused. `options` may be NULL. */
 CLSTM_API clstm_status clstm_convert_weights_in(const clstm_convert_weight *weights, size_t n, const clstm_convert_options *options,
                                                 clstm_convert_sink sink, void *user, clstm_error *err);
 

@@ -29,9 +29,16 @@ typedef struct convert_module {
 /* The four tensors of a layer's direction, in the order of their names below. */
 enum { CONVERT_WEIGHT_IH, CONVERT_WEIGHT_HH, CONVERT_BIAS_IH, CONVERT_BIAS_HH };
 
-typedef struct convert_dict { const clstm_convert_weight *weights; size_t n; convert_module *modules; size_t n_modules, cap_modules; util_arena arena; } convert_dict;
+typedef struct convert_dict {
+    const clstm_convert_weight *weights;
+    size_t n;
+    convert_module *modules;
+    size_t n_modules, cap_modules;
+    bool plain_first;                       /* "lstm" stands before "lstm_1" (Keras) */
+    util_arena arena;
+} convert_dict;
 
-/* Fills a zeroed dict with the modules in their order; the weights must outlive it. convert_dict_free in any case. */
+/* Fills a dict, zeroed but for plain_first, with the modules in their order; the weights must outlive it. convert_dict_free in any case. */
 clstm_status convert_dict_read(convert_dict *dict, const clstm_convert_weight *weights, size_t n, clstm_error *err);
 void convert_dict_free(convert_dict *dict);
 /* Tensor `which` of a recurrent module's layer; NULL when it is absent. */

@@ -11,14 +11,16 @@
 typedef struct search {
     const convert_module *modules;
     size_t n, found;
+    bool plain_first;
     convert_module now[CONVERT_MODULES], first[CONVERT_MODULES], second[CONVERT_MODULES];
     bool used[CONVERT_MODULES];
 } search;
 
 /* The names differ in one number, and a's is the smaller. */
-static bool numbered_before(const char *a, const char *b) {
+static bool numbered_before(const char *a, const char *b, bool plain_first) {
     size_t i = 0;
     while (a[i] && a[i] == b[i]) i++;
+    if (plain_first && !a[i] && b[i] == '_' && b[i + 1] && strspn(b + i + 1, "0123456789") == strlen(b + i + 1)) return true;
     while (i && a[i - 1] >= '0' && a[i - 1] <= '9') i--;
     char *after_a, *after_b;
     if (a[i] < '0' || a[i] > '9' || b[i] < '0' || b[i] > '9') return false;
@@ -55,7 +57,7 @@ static void place(search *s, size_t at) {
     }
     for (size_t i = 0; i < s->n; i++) {
         bool waits = s->used[i];
-        for (size_t k = 0; k < s->n; k++) waits |= !s->used[k] && numbered_before(s->modules[k].name, s->modules[i].name);
+        for (size_t k = 0; k < s->n; k++) waits |= !s->used[k] && numbered_before(s->modules[k].name, s->modules[i].name, s->plain_first);
         if (waits) continue;
         bool table = s->modules[i].kind == CONVERT_TABLE;
         if (table) try_as(s, at, i, CONVERT_EMBEDDING);
@@ -75,6 +77,7 @@ clstm_status convert_dict_order(convert_dict *dict, clstm_error *err) {
     if (!s) return util_no_memory(err);
     s->modules = dict->modules;
     s->n = dict->n_modules;
+    s->plain_first = dict->plain_first;
     place(s, 0);
     clstm_status status = CLSTM_OK;
     if (!s->found)

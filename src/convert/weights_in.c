@@ -2,6 +2,7 @@
  * recurrent ones. */
 #include "convert/weights_in.h"
 
+#include "convert/keras.h"
 #include "convert/state_dict.h"
 #include "util/status.h"
 
@@ -21,6 +22,7 @@ typedef struct builder {
     clstm_type type;
     ir_value *at;           /* where the graph ends so far */
     size_t recurrent;       /* how many modules are */
+    bool reset_before;      /* GRUs have linear_before_reset = 0 */
     bool failed;
     clstm_error *err;
 } builder;
@@ -197,7 +199,7 @@ static void add_layer(builder *b, const convert_module *m, int layer, ir_value *
     ir_node *n = node(b, ops[m->cell], text(b, "%s.l%d", label(m), layer), !with_states ? m->has_bias ? 4 : 3 : lstm ? 7 : 6, !with_states ? 1 : lstm ? 3 : 2);
     attr_int(b, n, "hidden_size", m->hidden);
     attr_text(b, n, "direction", m->directions == 2 ? "bidirectional" : m->reverse ? "reverse" : "forward");
-    if (m->cell == RNN_GRU) attr_int(b, n, "linear_before_reset", 1);
+    if (m->cell == RNN_GRU && !b->reset_before) attr_int(b, n, "linear_before_reset", 1);
     if (m->cell == RNN_RNN && b->options->relu) attr_relu(b, n, m->directions);
     connect(b, n, RNN_X, b->at);
     connect(b, n, RNN_W, layer_weights(b, m, layer, "W", CONVERT_WEIGHT_IH, 0, layer ? m->out : m->in));
@@ -289,9 +291,18 @@ static void build(builder *b) {
 
 clstm_status convert_weights_in(const clstm_convert_weight *weights, size_t n, const clstm_convert_options *options, ir_graph **out, clstm_error *err) {
     const clstm_convert_options none = {0};
+    convert_keras keras = {0};
     convert_dict dict = {0};
     builder b = {.dict = &dict, .options = options ? options : &none, .err = err};
-    clstm_status s = convert_dict_read(&dict, weights, n, err);
+    clstm_status s = CLSTM_OK;
+    if (b.options->keras) {
+        s = convert_keras_read(&keras, weights, n, err);
+        weights = keras.weights;
+        n = keras.n;
+        dict.plain_first = true;
+        b.reset_before = keras.reset == CONVERT_RESET_BEFORE;
+    }
+    if (s == CLSTM_OK) s = convert_dict_read(&dict, weights, n, err);
     if (s == CLSTM_OK) s = ir_graph_new(NULL, "graph", &b.g, err);
     if (s == CLSTM_OK) {
         b.type = weights[0].tensor.type;
@@ -300,6 +311,7 @@ clstm_status convert_weights_in(const clstm_convert_weight *weights, size_t n, c
         if (b.failed) s = util_no_memory(err);
     }
     convert_dict_free(&dict);
+    convert_keras_free(&keras);
     if (s == CLSTM_OK) *out = b.g;
     else ir_graph_destroy(b.g);
     return s;
