@@ -111,7 +111,11 @@ typedef struct kernel_taps {
     int64_t ldy, rows, n;
 } kernel_taps;
 
-/* ---- fused recurrent steps (float, default activations) ----------------------------------------------------- */
+/* ---- fused recurrent steps (float) --------------------------------------------------------------------------- */
+
+/* A bounded activation: sigmoid and tanh in their gate forms, alpha x + beta within [0, 1], x / (1 + |x|); and relu, for RNN. */
+typedef enum kernel_function { KERNEL_SIGMOID, KERNEL_TANH, KERNEL_HARD_SIGMOID, KERNEL_SOFTSIGN, KERNEL_RELU } kernel_function;
+typedef struct kernel_activation { kernel_function function; float alpha, beta; } kernel_activation;
 
 /*
  * One batch row of one step.  State rows (h, h_new, c, z, rh) hold layout.padded floats of which the first n count;
@@ -133,8 +137,7 @@ typedef struct kernel_step_row {
 
 enum {
     KERNEL_STEP_BACKWARDS = 1,    /* walk panels from p1-1 down to p0 (odd steps): same bits, better cache reuse */
-    KERNEL_STEP_INPUT_FORGET = 2, /* LSTM: f = 1 - i, the forget peephole unused */
-    KERNEL_STEP_RELU = 4          /* RNN: relu in place of tanh */
+    KERNEL_STEP_INPUT_FORGET = 2  /* LSTM: f = 1 - i, the forget peephole unused */
 };
 
 /*
@@ -148,7 +151,8 @@ typedef struct kernel_step {
     const float *bias;        /* with w: layout.cols values, panel-interleaved: Wb + Rb (GRU lbr=1 candidate: Wb only) */
     const float *rbh;         /* GRU linear_before_reset=1: Rb of the candidate, padded values */
     const float *peephole;    /* LSTM: i, o, f peepholes as 3 rows of `padded` values, or NULL */
-    float clip;               /* bound of every activation's input; INFINITY for none */
+    const kernel_activation *f; /* f, g, h; NULL: sigmoid, tanh, tanh (RNN: tanh), and clip_h is not read */
+    float clip, clip_h;       /* bound of every activation's input, and of h's; INFINITY for none */
     unsigned flags;
     const kernel_step_row *rows;
     int64_t batch;
@@ -179,7 +183,8 @@ typedef struct kernel_table {
     void (*gemm_f32_f64)(const kernel_gemm *g);   /* everything but the packed weights in double */
     void (*taps_f32)(const kernel_taps *g);
 
-    /* i,o,f,c: c = f*c + i*tanh(c~); h = o*tanh(c) */
+    /* With other than default activations f, g, h stand in for sigmoid, tanh and tanh (RNN: f for tanh).
+       i,o,f,c: c = f*c + i*tanh(c~); h = o*tanh(c) */
     void (*step_lstm)(const kernel_step *s);
     /* z,r,h with linear_before_reset=1: n = tanh(xh + r*(h.Rh + rbh)); h = (1-z)*n + z*h */
     void (*step_gru)(const kernel_step *s);
@@ -188,7 +193,7 @@ typedef struct kernel_table {
        n = tanh(xh + rh.Rh); h = (1-z)*n + z*h */
     void (*step_gru_reset)(const kernel_step *s);
     void (*step_gru_candidate)(const kernel_step *s);
-    /* h = tanh(x + h.R) or relu */
+    /* h = tanh(x + h.R) */
     void (*step_rnn)(const kernel_step *s);
 
     /* Gate forms: at most 1.2e-7 absolute error; NaN gives NaN, infinities their limits.  The bits of the fused steps' gates. */

@@ -1,8 +1,6 @@
 /* rnn/activation: names, parameters and values of the activation functions. */
 #include "rnn/activation.h"
 
-#include "kernels/kernels.h"
-
 #include <math.h>
 #include <stddef.h>
 #include <strings.h>
@@ -31,6 +29,18 @@ const char *rnn_activation_name(rnn_function f) { return table[f].name; }
 bool rnn_activation_takes(rnn_function f, bool beta) { return beta ? table[f].beta : table[f].alpha; }
 float rnn_activation_default(rnn_function f, bool beta, bool onnxruntime) {
     return onnxruntime ? table[f].onnxruntime[beta] : table[f].defaults[beta];
+}
+
+bool rnn_activation_fused(const rnn_activation *a, kernel_activation *out) {
+    *out = (kernel_activation){.alpha = a->alpha, .beta = a->beta};
+    switch (a->function) {
+    case RNN_SIGMOID: out->function = KERNEL_SIGMOID; return true;
+    case RNN_TANH: out->function = KERNEL_TANH; return true;
+    case RNN_HARD_SIGMOID: out->function = KERNEL_HARD_SIGMOID; return true;
+    case RNN_SOFTSIGN: out->function = KERNEL_SOFTSIGN; return true;
+    case RNN_RELU: out->function = KERNEL_RELU; return true;
+    default: return false;
+    }
 }
 
 /* The kernels' tanh and sigmoid, for values that end as float or narrower: within 3 ULP of float, and many times as fast. */

@@ -2,6 +2,8 @@
 #ifndef RNN_ACTIVATION_H
 #define RNN_ACTIVATION_H
 
+#include "kernels/kernels.h"
+
 #include <clstm/clstm.h>
 
 #include <stdbool.h>
@@ -21,6 +23,9 @@ const char *rnn_activation_name(rnn_function f);
  * name, or ONNX Runtime's (zero for Affine, ThresholdedRelu and ScaledTanh). */
 bool rnn_activation_takes(rnn_function f, bool beta);
 float rnn_activation_default(rnn_function f, bool beta, bool onnxruntime);
+
+/* The same for the kernels' fused step, which has the bounded functions and Relu only; false: it lacks this one. */
+bool rnn_activation_fused(const rnn_activation *a, kernel_activation *out);
 
 /* x[i] = f(clip(x[i])); clip INFINITY: none. NaN stays NaN. `type` is what the values will be rounded to: tanh and sigmoid are no
  * closer than it needs. */

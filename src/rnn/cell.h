@@ -27,7 +27,7 @@ void rnn_gru_gates(const rnn_rules *k, rnn_row *r, bool reset_after);
 void rnn_gru_update(const rnn_rules *k, rnn_row *r, bool reset_after);
 void rnn_plain_row(const rnn_rules *k, rnn_row *r);
 
-/* x as a value of the type. */
-double rnn_round(clstm_type type, double x);
+/* Values as the type holds them. */
+void rnn_round(clstm_type type, double *x, int64_t n);
 
 #endif

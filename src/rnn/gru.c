@@ -19,5 +19,6 @@ void rnn_gru_update(const rnn_rules *k, rnn_row *r, bool reset_after) {
     double *g = r->gate[2];
     for (int64_t j = 0; reset_after && j < r->n; j++) g[j] += r->gate[1][j] * r->q[j];
     rnn_activate(&k->f[1], k->type, k->clip, g, r->n);
-    for (int64_t j = 0; j < r->n; j++) r->h[j] = rnn_round(k->type, (1 - z[j]) * g[j] + z[j] * r->h[j]);
+    for (int64_t j = 0; j < r->n; j++) r->h[j] = (1 - z[j]) * g[j] + z[j] * r->h[j];
+    rnn_round(k->type, r->h, r->n);
 }

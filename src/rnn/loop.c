@@ -204,7 +204,8 @@ static void fused_part(rnn_lane *l, int phase, int64_t p0, int64_t p1) {
     const rnn_job *j = l->job;
     const rnn_direction *d = &j->dir[l->d];
     kernel_step s = {.r = &d->r, .rc = j->split ? &d->last : NULL, .w = j->single ? &d->w : NULL, .bias = d->bias, .rbh = d->rbh,
-                     .peephole = d->peephole, .clip = j->spec->clip, .rows = l->row, .batch = l->n_active, .p0 = p0, .p1 = p1};
+                     .peephole = d->peephole, .f = d->own_f ? d->f : NULL, .clip = j->spec->clip,
+                     .clip_h = (float)j->rules[l->d].clip_h, .rows = l->row, .batch = l->n_active, .p0 = p0, .p1 = p1};
     s.flags = j->step_flags | (l->s & 1 ? KERNEL_STEP_BACKWARDS : 0);
     if (j->spec->kind == RNN_LSTM) j->kernel->step_lstm(&s);
     else if (j->spec->kind == RNN_RNN) j->kernel->step_rnn(&s);

@@ -3,7 +3,7 @@
  * be walked by several threads: each has a lane of its own, a part of the panels, and its walk; the first owns states and products.
  *
  *   products    X.W + bias of a chunk of steps, panel-interleaved (T = 1: left to the step)
- *   step        float with default activations: the kernels' fused step. Otherwise: H.R by the packed product, then cell.h
+ *   step        rnn_is_fused: the kernels' fused step, all in float. Otherwise: H.R by the packed product, then cell.h
  */
 #ifndef RNN_LOOP_H
 #define RNN_LOOP_H
@@ -19,6 +19,8 @@ typedef struct rnn_direction {
     void *rbh;                      /* GRU, linear_before_reset = 1: padded values */
     void *peephole;                 /* LSTM: 3 rows of padded values, or NULL */
     double *scalar_peephole;        /* the same for cell.h: 3 rows of H */
+    kernel_activation f[3];         /* of fused steps, unless they are the default ones: */
+    bool own_f;
     bool reverse;
 } rnn_direction;
 
@@ -53,7 +55,7 @@ typedef struct rnn_job {
     rnn_sizes z;
     kernel_store store;             /* of the weights */
     bool f64, widened;              /* arithmetic in double; in a wider type than the declared one */
-    bool fused;                     /* float and default activations: the kernels' step */
+    bool fused;                     /* rnn_is_fused: the kernels' step */
     bool single;                    /* the step takes x.W as well (T = 1) */
     bool split;                     /* GRU, linear_before_reset = 0 */
     bool zero_unstarted;            /* ONNX Runtime: a row of length 0 ends with zero states */

@@ -19,10 +19,12 @@ void rnn_lstm_row(const rnn_rules *k, rnn_row *r) {
     if (k->input_forget) for (int64_t j = 0; j < r->n; j++) f[j] = 1 - i[j];
     else rnn_activate(&k->f[0], k->type, k->clip, f, r->n);
     rnn_activate(&k->f[1], k->type, k->clip, g, r->n);
-    for (int64_t j = 0; j < r->n; j++) r->c[j] = rnn_round(k->type, f[j] * r->c[j] + i[j] * g[j]);
+    for (int64_t j = 0; j < r->n; j++) r->c[j] = f[j] * r->c[j] + i[j] * g[j];
+    rnn_round(k->type, r->c, r->n);
     for (int64_t j = 0; r->p[0] && j < r->n; j++) o[j] += r->p[1][j] * r->c[j];
     rnn_activate(&k->f[0], k->type, k->clip, o, r->n);
     for (int64_t j = 0; j < r->n; j++) r->h[j] = r->c[j];
     rnn_activate(&k->f[2], k->type, k->clip_h, r->h, r->n);
-    for (int64_t j = 0; j < r->n; j++) r->h[j] = rnn_round(k->type, o[j] * r->h[j]);
+    for (int64_t j = 0; j < r->n; j++) r->h[j] *= o[j];
+    rnn_round(k->type, r->h, r->n);
 }

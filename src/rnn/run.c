@@ -90,9 +90,13 @@ static void read_rules(rnn_job *j, bool onnxruntime) {
         j->rules[d] = (rnn_rules){.f = onnxruntime ? s->onnxruntime_f[d] : s->f[d], .clip = (double)s->clip,
                                   .clip_h = onnxruntime ? INFINITY : (double)s->clip, .input_forget = s->input_forget, .type = j->z.type};
         j->dir[d].reverse = s->reverse || d == 1;
+        j->dir[d].own_f = j->rules[d].clip_h > j->rules[d].clip;
+        for (int i = 0; i < rnn_functions(s->kind) && j->fused; i++) {
+            rnn_activation_fused(&j->rules[d].f[i], &j->dir[d].f[i]);
+            j->dir[d].own_f = j->dir[d].own_f || j->rules[d].f[i].function != rnn_default_function(s->kind, i);
+        }
     }
-    j->step_flags = (s->input_forget ? KERNEL_STEP_INPUT_FORGET : 0u) |
-                    (s->kind == RNN_RNN && s->f[0][0].function == RNN_RELU ? KERNEL_STEP_RELU : 0u);
+    j->step_flags = s->input_forget ? KERNEL_STEP_INPUT_FORGET : 0u;
 }
 
 static void read_strides(rnn_job *j) {
@@ -195,7 +199,7 @@ clstm_status rnn_prepare(op_ctx *ctx) {
     rnn_job job = {.node = ctx->node, .spec = s, .kernel = kernel_table_get(), .trace = ctx->env->trace, .cancel = ctx->env->cancel};
     kernel_layout w;
     UTIL_TRY(rnn_read_sizes(ctx, &job.z));
-    job.fused = rnn_is_fused(s, job.z.type, ctx->env->onnxruntime_semantics);
+    job.fused = rnn_is_fused(s, job.z.type);
     job.store = rnn_store_of(s, job.z.type);
     job.f64 = job.store != KERNEL_STORE_F32;
     job.real = job.f64 ? sizeof(double) : sizeof(float);

@@ -6,9 +6,11 @@
 
 /* Gate g of a panel-interleaved row, as doubles in the order of units; and back. */
 static void gather(bool f64, const kernel_layout *l, int g, const void *row, double *out) {
-    for (int64_t u = 0; u < l->n; u++) {
-        int64_t i = l->gates == 1 ? u : u / l->units * l->width + g * l->units + u % l->units;
-        out[u] = f64 ? ((const double *)row)[i] : (double)((const float *)row)[i];
+    int64_t units = l->gates == 1 ? l->n : l->units, start = g * units;     /* of one gate: columns in order */
+    for (int64_t u = 0; u < l->n; u += units, start += l->width) {
+        int64_t live = l->n - u < units ? l->n - u : units;
+        if (f64) for (int64_t k = 0; k < live; k++) out[u + k] = ((const double *)row)[start + k];
+        else for (int64_t k = 0; k < live; k++) out[u + k] = (double)((const float *)row)[start + k];
     }
 }
 

@@ -32,9 +32,7 @@ static void take(parameters *p, rnn_activation *a, rnn_activation *ort) {
 }
 
 static clstm_status read_activations(const ir_node *n, rnn_spec *s, clstm_error *err) {
-    static const rnn_function defaults[3][3] = {
-        [RNN_LSTM] = {RNN_SIGMOID, RNN_TANH, RNN_TANH}, [RNN_GRU] = {RNN_SIGMOID, RNN_TANH}, [RNN_RNN] = {RNN_TANH}};
-    size_t each = s->kind == RNN_LSTM ? 3 : s->kind == RNN_GRU ? 2 : 1, want = each * (size_t)s->directions;
+    size_t each = (size_t)rnn_functions(s->kind), want = each * (size_t)s->directions;
     const ir_attr *names = ir_attr_find(n, "activations");
     parameters alpha = {.beta = false}, beta = {.beta = true};
     char text[64];
@@ -46,7 +44,7 @@ static clstm_status read_activations(const ir_node *n, rnn_spec *s, clstm_error 
         return util_fail(err, CLSTM_BAD_MODEL, "attribute activations has %zu names, expected %zu", names->count, want);
     for (size_t i = 0; i < want; i++) {
         rnn_activation *a = &s->f[i / each][i % each], *ort = &s->onnxruntime_f[i / each][i % each];
-        a->function = defaults[s->kind][i % each];
+        a->function = rnn_default_function(s->kind, (int)(i % each));
         if (names && !rnn_activation_find(names->v.strings[i], &a->function))
             return util_fail(err, CLSTM_BAD_MODEL, "attribute activations names \"%s\", which is not an activation function",
                              util_escape(text, sizeof text, names->v.strings[i]));
@@ -105,19 +103,14 @@ clstm_status rnn_check(ir_node *n, clstm_error *err) {
     return CLSTM_OK;
 }
 
-static bool default_activations(const rnn_spec *s, int d) {
-    const rnn_activation *f = s->f[d];
-    switch (s->kind) {
-    case RNN_LSTM: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH && f[2].function == RNN_TANH;
-    case RNN_GRU: return f[0].function == RNN_SIGMOID && f[1].function == RNN_TANH;
-    case RNN_RNN: return (f[0].function == RNN_TANH || f[0].function == RNN_RELU) && f[0].function == s->f[0][0].function;
-    }
-    return false;
-}
-
-bool rnn_is_fused(const rnn_spec *s, clstm_type type, bool onnxruntime) {
-    bool h_unclipped = onnxruntime && s->kind == RNN_LSTM && isfinite(s->clip);
-    return type == CLSTM_FLOAT && !h_unclipped && default_activations(s, 0) && (s->directions == 1 || default_activations(s, 1));
+bool rnn_is_fused(const rnn_spec *s, clstm_type type) {
+    kernel_activation unused;
+    for (int d = 0; d < s->directions; d++)
+        for (int i = 0; i < rnn_functions(s->kind); i++) {
+            const rnn_activation *f = &s->f[d][i];
+            if (!rnn_activation_fused(f, &unused) || (f->function == RNN_RELU && s->kind != RNN_RNN && i == 0)) return false;
+        }
+    return type == CLSTM_FLOAT;
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------------------- */

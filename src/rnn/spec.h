@@ -8,6 +8,10 @@
 
 typedef enum rnn_kind { RNN_LSTM, RNN_GRU, RNN_RNN } rnn_kind;
 
+/* Activations of one direction: f, g, h. */
+static inline int rnn_functions(rnn_kind k) { return k == RNN_LSTM ? 3 : k == RNN_GRU ? 2 : 1; }
+static inline rnn_function rnn_default_function(rnn_kind k, int i) { return i == 0 && k != RNN_RNN ? RNN_SIGMOID : RNN_TANH; }
+
 enum rnn_input { RNN_X, RNN_W, RNN_R, RNN_B, RNN_LENS, RNN_H0, RNN_C0, RNN_P };
 enum rnn_output { RNN_Y, RNN_YH, RNN_YC };
 
@@ -26,8 +30,9 @@ typedef struct rnn_spec {
     rnn_activation onnxruntime_f[2][3]; /* the same with its reading of missing alpha and beta */
 } rnn_spec;
 
-/* Whether the kernels' fused step runs the node: float and default activations. */
-bool rnn_is_fused(const rnn_spec *s, clstm_type type, bool onnxruntime);
+/* Whether the kernels' fused step runs the node: float, with activations that multiply no rounding error: Sigmoid, Tanh, HardSigmoid and
+ * Softsign anywhere, Relu anywhere but on the gates of LSTM and GRU. */
+bool rnn_is_fused(const rnn_spec *s, clstm_type type);
 
 /* What the shapes say. */
 typedef struct rnn_sizes { int64_t t, b, i, h; clstm_type type; } rnn_sizes;

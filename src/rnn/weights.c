@@ -21,7 +21,7 @@ static size_t direction_bytes(const rnn_packing *p) {
 
 kernel_store rnn_store_of(const rnn_spec *s, clstm_type type) {
     return type == CLSTM_DOUBLE ? KERNEL_STORE_F64
-         : type == CLSTM_FLOAT && !rnn_is_fused(s, type, false) ? KERNEL_STORE_F32_F64 : KERNEL_STORE_F32;
+         : type == CLSTM_FLOAT && !rnn_is_fused(s, type) ? KERNEL_STORE_F32_F64 : KERNEL_STORE_F32;
 }
 
 rnn_packing rnn_packing_of(const rnn_spec *s, int input, kernel_store store, int64_t hidden, int64_t k) {

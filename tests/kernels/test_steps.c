@@ -20,7 +20,9 @@ typedef struct scene {
     guarded x, h, c, pre, h_new, c_new, y, gates, z, rh;
     int use_w, use_peephole;
     unsigned flags;
-    float clip;
+    float clip, clip_h;
+    kernel_activation f[3];
+    int own_f;
     kernel_step_row rows[MAX_BATCH];
 } scene;
 
@@ -59,8 +61,11 @@ static void scene_new(scene *s, const kernel_table *t, cell_kind kind)
     s->use_w = kind != GRU_RESET && (int)random_in(0, 1);
     s->use_peephole = kind == LSTM && (int)random_in(0, 1);
     s->clip = random_in(0, 3) ? INFINITY : 0.7f;
-    s->flags = (random_in(0, 1) ? KERNEL_STEP_BACKWARDS : 0u) | (kind == LSTM && !random_in(0, 3) ? KERNEL_STEP_INPUT_FORGET : 0u) |
-               (kind == RNN && random_in(0, 1) ? KERNEL_STEP_RELU : 0u);
+    s->clip_h = random_in(0, 1) ? INFINITY : s->clip;
+    s->flags = (random_in(0, 1) ? KERNEL_STEP_BACKWARDS : 0u) | (kind == LSTM && !random_in(0, 3) ? KERNEL_STEP_INPUT_FORGET : 0u);
+    s->own_f = (int)random_in(0, 1);
+    for (int i = 0; i < 3; i++)
+        s->f[i] = (kernel_activation){(kernel_function)random_in(KERNEL_SIGMOID, KERNEL_RELU), 0.3f, 0.4f};
     t->layout_cell(&s->lw, KERNEL_STORE_F32, gates, h, in);
     t->layout_cell(&s->lr, KERNEL_STORE_F32, kind == GRU_RESET ? 2 : gates, h, h);
     t->layout_cell(&s->lrc, KERNEL_STORE_F32, 1, h, h);
@@ -114,7 +119,8 @@ static void run_phase(const scene *s, void (*phase)(const kernel_step *), int64_
     int64_t split = random_in(0, panels), cut = random_in(0, s->batch);
     for (int piece = 0; piece < 4; piece++) {
         kernel_step step = {.r = &s->r, .rc = &s->rc, .w = s->use_w ? &s->w : NULL, .bias = s->bias.data, .rbh = s->rbh.data,
-                            .peephole = s->use_peephole ? s->peephole.data : NULL, .clip = s->clip, .flags = s->flags};
+                            .peephole = s->use_peephole ? s->peephole.data : NULL, .f = s->own_f ? s->f : NULL,
+                            .clip = s->clip, .clip_h = s->clip_h, .flags = s->flags};
         step.rows = s->rows + (piece & 1 ? cut : 0);
         step.batch = piece & 1 ? s->batch - cut : cut;
         step.p0 = piece & 2 ? split : 0;
@@ -147,18 +153,29 @@ static float input_of(const scene *s, int64_t row, int gate, int64_t u)
     return x;
 }
 
-static float sig(const scene *s, float x)
+/* Activation f, g or h of a scene's own, or the default one: sigmoid for f (RNN: tanh). */
+static float activated(const scene *s, int which, float x)
 {
-    x = x < -s->clip ? -s->clip : x > s->clip ? s->clip : x;
-    s->t->gate_sigmoid(&x, &x, 1);
-    return x;
-}
-
-static float th(const scene *s, float x)
-{
-    x = x < -s->clip ? -s->clip : x > s->clip ? s->clip : x;
-    s->t->gate_tanh(&x, &x, 1);
-    return x;
+    const kernel_activation usual = {which == 0 && s->kind != RNN ? KERNEL_SIGMOID : KERNEL_TANH, 0, 0};
+    const kernel_activation *f = s->own_f ? &s->f[which] : &usual;
+    float clip = s->own_f && which == 2 ? s->clip_h : s->clip, y;
+    x = x < -clip ? -clip : x > clip ? clip : x;
+    switch (f->function) {
+    case KERNEL_SIGMOID:
+        s->t->gate_sigmoid(&x, &y, 1);
+        return y;
+    case KERNEL_TANH:
+        s->t->gate_tanh(&x, &y, 1);
+        return y;
+    case KERNEL_HARD_SIGMOID:
+        y = level_fma(s->t, f->alpha, x, f->beta);
+        return y < 0 ? 0 : y > 1 ? 1 : y;
+    case KERNEL_SOFTSIGN:
+        return isinf(x) ? copysignf(1, x) : x / (1 + fabsf(x));
+    case KERNEL_RELU:
+        break;
+    }
+    return x < 0 ? 0 : x;
 }
 
 /* One unit: gates in the file's order, new c and h. */
@@ -174,26 +191,25 @@ static void unit_of(const scene *s, int64_t row, int64_t u, const float *rh, flo
             v[0] = level_fma(s->t, peep[u], *c, v[0]);
             v[2] = level_fma(s->t, peep[2 * padded + u], *c, v[2]);
         }
-        gate[0] = sig(s, v[0]);
-        gate[2] = s->flags & KERNEL_STEP_INPUT_FORGET ? 1.0f - gate[0] : sig(s, v[2]);
-        gate[3] = th(s, v[3]);
+        gate[0] = activated(s, 0, v[0]);
+        gate[2] = s->flags & KERNEL_STEP_INPUT_FORGET ? 1.0f - gate[0] : activated(s, 0, v[2]);
+        gate[3] = activated(s, 1, v[3]);
         *c = level_fma(s->t, gate[2], *c, gate[0] * gate[3]);
         if (s->use_peephole)
             v[1] = level_fma(s->t, peep[padded + u], *c, v[1]);
-        gate[1] = sig(s, v[1]);
-        *h = gate[1] * th(s, *c);
+        gate[1] = activated(s, 0, v[1]);
+        *h = gate[1] * activated(s, 2, *c);
     } else if (s->kind == RNN) {
         v[0] = sum_of(s, row, 0, u, input_of(s, row, 0, u), old);
-        float bounded = v[0] < -s->clip ? -s->clip : v[0] > s->clip ? s->clip : v[0];
-        *h = gate[0] = s->flags & KERNEL_STEP_RELU ? (bounded < 0 ? 0.0f : bounded) : th(s, v[0]);
+        *h = gate[0] = activated(s, 0, v[0]);
     } else {
-        gate[0] = sig(s, sum_of(s, row, 0, u, input_of(s, row, 0, u), old));
-        gate[1] = sig(s, sum_of(s, row, 1, u, input_of(s, row, 1, u), old));
+        gate[0] = activated(s, 0, sum_of(s, row, 0, u, input_of(s, row, 0, u), old));
+        gate[1] = activated(s, 0, sum_of(s, row, 1, u, input_of(s, row, 1, u), old));
         float xh = input_of(s, row, 2, u);
         if (s->kind == GRU)
-            gate[2] = th(s, level_fma(s->t, gate[1], sum_of(s, row, 2, u, ((const float *)s->rbh.data)[u], old), xh));
+            gate[2] = activated(s, 1, level_fma(s->t, gate[1], sum_of(s, row, 2, u, ((const float *)s->rbh.data)[u], old), xh));
         else
-            gate[2] = rh ? th(s, sum_of(s, row, 2, u, xh, rh)) : 0;
+            gate[2] = rh ? activated(s, 1, sum_of(s, row, 2, u, xh, rh)) : 0;
         *h = level_fma(s->t, gate[0], old[u], (1.0f - gate[0]) * gate[2]);
     }
 }
@@ -201,8 +217,8 @@ static void unit_of(const scene *s, int64_t row, int64_t u, const float *rh, flo
 static void expect(const scene *s, const char *what, int64_t row, int64_t u, float got, float want)
 {
     if (first_difference(&got, &want, 1) >= 0)
-        family_fail("%s: H %lld I %lld B %lld flags %u w %d row %lld unit %lld: %.9g, expected %.9g", what, (long long)s->hidden,
-                    (long long)s->input, (long long)s->batch, s->flags, s->use_w, (long long)row, (long long)u, (double)got, (double)want);
+        family_fail("%s: H %lld I %lld B %lld flags %u own %d w %d row %lld unit %lld: %.9g, expected %.9g", what, (long long)s->hidden,
+                    (long long)s->input, (long long)s->batch, s->flags, s->own_f, s->use_w, (long long)row, (long long)u, (double)got, (double)want);
 }
 
 static void check_row(const scene *s, int64_t row)

@@ -46,6 +46,40 @@ INLINE void ISA(prefetch_pre)(const ISA(step_block) *b, int64_t p, int64_t row0)
             __builtin_prefetch(s->rows[r].pre + (p * b->nv + v) * VL);
 }
 
+/* One activation of f, g, h (`which`) on a vector: a caller's own, so not the way of the default ones. */
+static __attribute__((noinline)) vf ISA(activate)(const kernel_step *s, int which, vf x)
+{
+    const kernel_activation *f = s->f + which;
+    const ISA(gate_limits) open = {vf_set(GATE_SIGMOID_LOW), vf_set(GATE_SIGMOID_HIGH), vf_set(GATE_TANH_LIMIT)};
+    float clip = which == 2 ? s->clip_h : s->clip;
+    x = vf_clamp(x, -clip, clip);
+    switch (f->function) {
+    case KERNEL_SIGMOID:
+    case KERNEL_TANH:
+        vf_gates(&open, &x, 1, f->function == KERNEL_TANH);
+        return x;
+    case KERNEL_HARD_SIGMOID:
+        return vf_clamp(vf_fma(vf_set(f->alpha), x, vf_set(f->beta)), 0.0f, 1.0f);
+    case KERNEL_SOFTSIGN: {
+        vf a = vf_min(vf_set(1e30f), vf_abs(x)); /* infinity's limit */
+        return vf_or_sign(a / (a + vf_set(1.0f)), x);
+    }
+    case KERNEL_RELU:
+        break;
+    }
+    return vf_max(vf_set(0.0f), x);
+}
+
+/* `count` values: f's, and where a bit of `second` is set those of g or h (`which`).  Default activations: sigmoid and tanh. */
+INLINE void ISA(step_gates)(const ISA(step_block) *b, vf *x, const int count, const unsigned second, const int which, const int any)
+{
+    if (!any)
+        vf_gates(&b->limits, x, count, second);
+    else
+        for (int i = 0; i < count; i++)
+            x[i] = ISA(activate)(b->s, second >> i & 1 ? which : 0, x[i]);
+}
+
 /* Cuts [p0, p1) x batch into blocks: panels outside, so that a panel's weights are read once from beyond L2. */
 INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_packed *m, ISA(step_fn) *fn)
 {
@@ -85,16 +119,28 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_packed *m, ISA(s
     }
 }
 
-/* All cells of a block, CELLS_AT_ONCE of them side by side: cells(b, first, count). */
-#define BLOCK_CELLS(b, cells)                                             \
+/* All cells of a block, CELLS_AT_ONCE of them side by side: cells(b, first, count, any). */
+#define BLOCK_CELLS(b, cells, any)                                        \
     do {                                                                  \
         int all = (b)->rows * (b)->np, first = 0;                         \
         for (; first + CELLS_AT_ONCE <= all; first += CELLS_AT_ONCE)      \
-            cells(b, first, CELLS_AT_ONCE);                               \
+            cells(b, first, CELLS_AT_ONCE, any);                          \
         for (; first < all; first++)                                      \
-            cells(b, first, 1);                                           \
+            cells(b, first, 1, any);                                      \
     } while (0)
 enum { CELLS_AT_ONCE = 2 };
+
+/* epilogue##_of(b) runs epilogue(b, any): a caller's own activations in a function apart, so that their calls cost the default ones no
+   register. */
+#define EPILOGUE(epilogue)                                                                                      \
+    static __attribute__((noinline)) void ISA(epilogue##_any)(ISA(step_block) *b) { ISA(epilogue)(b, 1); }     \
+    INLINE void ISA(epilogue##_of)(ISA(step_block) *b)                                                          \
+    {                                                                                                           \
+        if (b->s->f)                                                                                            \
+            ISA(epilogue##_any)(b);                                                                             \
+        else                                                                                                    \
+            ISA(epilogue)(b, 0);                                                                                \
+    }
 
 /* The new h of one vector of units: padded row, and the caller's exact one. */
 INLINE void ISA(step_emit)(const kernel_step_row *row, const kernel_layout *l, int64_t unit, vf h)
@@ -109,7 +155,7 @@ INLINE void ISA(step_emit)(const kernel_step_row *row, const kernel_layout *l, i
  *   i = sigmoid(i + Pi*C)   f = sigmoid(f + Pf*C) or 1 - i   c~ = tanh(c)
  *   C = f*C + i*c~          o = sigmoid(o + Po*C)            H = o*tanh(C)
  */
-INLINE void ISA(lstm_cells)(ISA(step_block) *b, int first, const int count)
+INLINE void ISA(lstm_cells)(ISA(step_block) *b, int first, const int count, const int any)
 {
     const kernel_step *s = b->s;
     const kernel_layout *l = &s->r->layout;
@@ -132,7 +178,7 @@ INLINE void ISA(lstm_cells)(ISA(step_block) *b, int first, const int count)
             g[count + n] = vf_fma(vf_load(s->peephole + 2 * l->padded + unit[n]), c[n], g[count + n]);
         }
     }
-    vf_gates(&b->limits, g, 3 * count, ((1u << count) - 1) << 2 * count);
+    ISA(step_gates)(b, g, 3 * count, ((1u << count) - 1) << 2 * count, 1, any);
     UNROLL
     for (int n = 0; n < count; n++) {
         if (s->flags & KERNEL_STEP_INPUT_FORGET)
@@ -142,7 +188,7 @@ INLINE void ISA(lstm_cells)(ISA(step_block) *b, int first, const int count)
             o[n] = vf_fma(vf_load(s->peephole + l->padded + unit[n]), c[n], o[n]);
         o[count + n] = c[n];
     }
-    vf_gates(&b->limits, o, 2 * count, ((1u << count) - 1) << count);
+    ISA(step_gates)(b, o, 2 * count, ((1u << count) - 1) << count, 2, any);
     UNROLL
     for (int n = 0; n < count; n++) {
         vf_store(row[n]->c + unit[n], c[n]);
@@ -156,6 +202,9 @@ INLINE void ISA(lstm_cells)(ISA(step_block) *b, int first, const int count)
         }
     }
 }
+
+INLINE void ISA(lstm_epilogue)(ISA(step_block) *b, const int any) { BLOCK_CELLS(b, ISA(lstm_cells), any); }
+EPILOGUE(lstm_epilogue)
 
 static void ISA(lstm_block)(ISA(step_block) *b)
 {
@@ -174,7 +223,7 @@ static void ISA(lstm_block)(ISA(step_block) *b)
         }
     }
     ISA(step_product)(b, s->r, a, start);
-    BLOCK_CELLS(b, ISA(lstm_cells));
+    ISA(lstm_epilogue_of)(b);
 }
 
 static void ISA(step_lstm)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(lstm_block)); }
@@ -187,7 +236,7 @@ INLINE vf ISA(gru_mix)(vf z, vf n, vf h) { return vf_fma(z, h, (vf_set(1.0f) - z
  * stands behind it:
  *   z = sigmoid(z)   r = sigmoid(r)   n = tanh(xh + r*q)   H = (1-z)*n + z*H
  */
-INLINE void ISA(gru_cells)(ISA(step_block) *b, int first, const int count)
+INLINE void ISA(gru_cells)(ISA(step_block) *b, int first, const int count, const int any)
 {
     const kernel_step_row *row[CELLS_AT_ONCE];
     int64_t unit[CELLS_AT_ONCE];
@@ -203,11 +252,11 @@ INLINE void ISA(gru_cells)(ISA(step_block) *b, int first, const int count)
         n[i] = vf_load(sum + 2 * VL);
         xh[i] = vf_load(b->sum[r] + (b->np * 3 + q) * VL);
     }
-    vf_gates(&b->limits, g, 2 * count, 0);
+    ISA(step_gates)(b, g, 2 * count, 0, 0, any);
     UNROLL
     for (int i = 0; i < count; i++)
         n[i] = vf_fma(g[count + i], n[i], xh[i]);
-    vf_gates(&b->limits, n, count, (1u << count) - 1);
+    ISA(step_gates)(b, n, count, (1u << count) - 1, 1, any);
     UNROLL
     for (int i = 0; i < count; i++) {
         ISA(step_emit)(row[i], &b->s->r->layout, unit[i], ISA(gru_mix)(g[i], n[i], vf_load(row[i]->h + unit[i])));
@@ -219,6 +268,9 @@ INLINE void ISA(gru_cells)(ISA(step_block) *b, int first, const int count)
         }
     }
 }
+
+INLINE void ISA(gru_epilogue)(ISA(step_block) *b, const int any) { BLOCK_CELLS(b, ISA(gru_cells), any); }
+EPILOGUE(gru_epilogue)
 
 static void ISA(gru_block)(ISA(step_block) *b)
 {
@@ -244,12 +296,32 @@ static void ISA(gru_block)(ISA(step_block) *b)
         start[r] = b->sum[r];
     }
     ISA(step_product)(b, s->r, a, start);
-    BLOCK_CELLS(b, ISA(gru_cells));
+    ISA(gru_epilogue_of)(b);
 }
 
 static void ISA(step_gru)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(gru_block)); }
 
 /* GRU, linear_before_reset = 0, phase 1:  z = sigmoid(z)   rh = sigmoid(r)*H */
+INLINE void ISA(gru_reset_epilogue)(ISA(step_block) *b, const int any)
+{
+    const kernel_step *s = b->s;
+    for (int i = 0; i < b->rows; i++) {
+        const kernel_step_row *row = s->rows + b->row0 + i;
+        for (int q = 0; q < b->np; q++) {
+            int64_t unit = (b->p + q) * VL;
+            vf g[2] = {vf_load(b->sum[i] + q * 2 * VL), vf_load(b->sum[i] + q * 2 * VL + VL)};
+            ISA(step_gates)(b, g, 2, 0, 0, any);
+            vf_store(row->z + unit, g[0]);
+            vf_store(row->rh + unit, g[1] * vf_load(row->h + unit));
+            if (row->gates) {
+                vf_store(row->gates + unit * 3, g[0]);
+                vf_store(row->gates + unit * 3 + VL, g[1]);
+            }
+        }
+    }
+}
+EPILOGUE(gru_reset_epilogue)
+
 static void ISA(gru_reset_block)(ISA(step_block) *b)
 {
     const kernel_step *s = b->s;
@@ -265,25 +337,31 @@ static void ISA(gru_reset_block)(ISA(step_block) *b)
         start[r] = b->sum[r];
     }
     ISA(step_product)(b, s->r, a, start);
-    for (int i = 0; i < b->rows; i++) {
-        const kernel_step_row *row = s->rows + b->row0 + i;
-        for (int q = 0; q < b->np; q++) {
-            int64_t unit = (b->p + q) * VL;
-            vf g[2] = {vf_load(b->sum[i] + q * 2 * VL), vf_load(b->sum[i] + q * 2 * VL + VL)};
-            vf_gates(&b->limits, g, 2, 0);
-            vf_store(row->z + unit, g[0]);
-            vf_store(row->rh + unit, g[1] * vf_load(row->h + unit));
-            if (row->gates) {
-                vf_store(row->gates + unit * 3, g[0]);
-                vf_store(row->gates + unit * 3 + VL, g[1]);
-            }
-        }
-    }
+    ISA(gru_reset_epilogue_of)(b);
 }
 
 static void ISA(step_gru_reset)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(gru_reset_block)); }
 
 /* Phase 2:  n = tanh(xh + rh.Rh)   H = (1-z)*n + z*H;  a panel of rc is up to four vectors of units. */
+INLINE void ISA(gru_candidate_epilogue)(ISA(step_block) *b, const int any)
+{
+    const kernel_step *s = b->s;
+    int64_t unit0 = b->p * s->rc->layout.units;
+    int vectors = b->np * b->nv;
+    for (int r = 0; r < b->rows; r++) {
+        const kernel_step_row *row = s->rows + b->row0 + r;
+        for (int v = 0; v < vectors; v++) {
+            int64_t unit = unit0 + v * VL;
+            vf n = vf_load(b->sum[r] + v * VL);
+            ISA(step_gates)(b, &n, 1, 1, 1, any);
+            ISA(step_emit)(row, &s->rc->layout, unit, ISA(gru_mix)(vf_load(row->z + unit), n, vf_load(row->h + unit)));
+            if (row->gates)
+                vf_store(row->gates + unit * 3 + 2 * VL, n);
+        }
+    }
+}
+EPILOGUE(gru_candidate_epilogue)
+
 static void ISA(gru_candidate_block)(ISA(step_block) *b)
 {
     const kernel_step *s = b->s;
@@ -298,22 +376,29 @@ static void ISA(gru_candidate_block)(ISA(step_block) *b)
         start[r] = b->sum[r];
     }
     ISA(step_product)(b, s->rc, a, start);
-    for (int r = 0; r < b->rows; r++) {
-        const kernel_step_row *row = s->rows + b->row0 + r;
-        for (int v = 0; v < vectors; v++) {
-            int64_t unit = unit0 + v * VL;
-            vf n = vf_load(b->sum[r] + v * VL);
-            vf_gates(&b->limits, &n, 1, 1);
-            ISA(step_emit)(row, &s->rc->layout, unit, ISA(gru_mix)(vf_load(row->z + unit), n, vf_load(row->h + unit)));
-            if (row->gates)
-                vf_store(row->gates + unit * 3 + 2 * VL, n);
-        }
-    }
+    ISA(gru_candidate_epilogue_of)(b);
 }
 
 static void ISA(step_gru_candidate)(const kernel_step *s) { ISA(step_blocks)(s, s->rc, ISA(gru_candidate_block)); }
 
-/* RNN:  H = tanh(x + h.R) or relu */
+/* RNN:  H = tanh(x + h.R) */
+INLINE void ISA(rnn_epilogue)(ISA(step_block) *b, const int any)
+{
+    const kernel_step *s = b->s;
+    int64_t unit0 = b->p * s->r->layout.units;
+    for (int r = 0; r < b->rows; r++) {
+        const kernel_step_row *row = s->rows + b->row0 + r;
+        for (int v = 0; v < b->np * b->nv; v++) {
+            vf h = vf_load(b->sum[r] + v * VL);
+            ISA(step_gates)(b, &h, 1, 1, 0, any);
+            ISA(step_emit)(row, &s->r->layout, unit0 + v * VL, h);
+            if (row->gates)
+                vf_store(row->gates + unit0 + v * VL, h);
+        }
+    }
+}
+EPILOGUE(rnn_epilogue)
+
 static void ISA(rnn_block)(ISA(step_block) *b)
 {
     const kernel_step *s = b->s;
@@ -332,19 +417,7 @@ static void ISA(rnn_block)(ISA(step_block) *b)
         }
     }
     ISA(step_product)(b, s->r, a, start);
-    for (int r = 0; r < b->rows; r++) {
-        const kernel_step_row *row = s->rows + b->row0 + r;
-        for (int v = 0; v < b->np * b->nv; v++) {
-            vf h = vf_load(b->sum[r] + v * VL);
-            if (s->flags & KERNEL_STEP_RELU)
-                h = vf_max(vf_set(0.0f), vf_clamp(h, -s->clip, s->clip));
-            else
-                vf_gates(&b->limits, &h, 1, 1);
-            ISA(step_emit)(row, &s->r->layout, unit0 + v * VL, h);
-            if (row->gates)
-                vf_store(row->gates + unit0 + v * VL, h);
-        }
-    }
+    ISA(rnn_epilogue_of)(b);
 }
 
 static void ISA(step_rnn)(const kernel_step *s) { ISA(step_blocks)(s, s->r, ISA(rnn_block)); }
