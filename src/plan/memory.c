@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_VIEWS = 256 };     /* outputs of one step that can be; one with more is run */
+
 static size_t round64(size_t n) { return (n + 63) & ~(size_t)63; }
 
 static plan_slot *slot_in(const plan_block *b, const ir_value *v) { return v && v->graph == b->graph ? v->user : NULL; }
@@ -57,10 +59,11 @@ static clstm_status make_storages(plan_block *b, clstm_error *err) {
         plan_step_s *s = &b->steps[i];
         if (s->dynamic) continue;
         int views = 0, outs = 0;
-        bool viewed[64] = {false};
-        for (int k = 0; k < s->node->n_out && k < 64; k++) {
+        bool viewed[MOST_VIEWS] = {false};
+        for (int k = 0; k < s->node->n_out; k++) {
             if (!s->node->outputs[k]) continue;
             outs++;
+            if (k >= MOST_VIEWS) continue;
             UTIL_TRY(try_view(b, s, k, &viewed[k], err));
             views += viewed[k];
         }
@@ -69,7 +72,7 @@ static clstm_status make_storages(plan_block *b, clstm_error *err) {
             plan_slot *o = slot_in(b, s->node->outputs[k]);
             size_t bytes;
             if (!o) continue;
-            if (k < 64 && viewed[k]) {
+            if (k < MOST_VIEWS && viewed[k]) {
                 if (s->view) continue;
                 /* run would be called for the others and write this one too: no half views */
                 if (o->base) b->plan->n_views--;

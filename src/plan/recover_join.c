@@ -9,7 +9,7 @@
 #include <string.h>
 
 static bool one_step(const ir_node *n) {
-    return n->index == IR_RECOVERED && n->mark != IR_DEAD && n->inputs[RNN_X]->type.dims[0] == 1;
+    return n->index == IR_RECOVERED && n->mark != IR_DEAD && n->inputs[RNN_X]->type.dims[0] == 1 && !rnn_spec_of(n)->reverse;
 }
 
 /* Nodes that only give a value another shape are looked through; *alone becomes false when something else reads it on the way. */
@@ -68,13 +68,19 @@ static bool element_of(const ir_node *step, element *e) {
     return e->at >= 0 && e->at < s->dims[e->axis];
 }
 
+/* Whether a and b read the same constant as input i, or none. */
+static bool same_input(const ir_node *a, const ir_node *b, int i) {
+    const ir_value *x = i < a->n_in ? a->inputs[i] : NULL, *y = i < b->n_in ? b->inputs[i] : NULL;
+    return x && y ? x->constant && x->constant == y->constant : x == y;
+}
+
 /* Whether b goes on where a ends, on the next slice, with the same weights. */
 static bool follows(const ir_node *a, const ir_node *b) {
     element ea, eb;
     bool h_alone = true, c_alone = true;
-    if (b == a || !one_step(b) || strcmp(a->op_type, b->op_type) || a->n_attrs != b->n_attrs) return false;
-    for (int i = RNN_W; i <= RNN_B; i++)
-        if (a->inputs[i]->constant != b->inputs[i]->constant) return false;
+    if (b == a || !one_step(b) || strcmp(a->op_type, b->op_type) || !rnn_spec_same(rnn_spec_of(a), rnn_spec_of(b))) return false;
+    for (int i = RNN_W; i <= RNN_P; i++)
+        if (i != RNN_H0 && i != RNN_C0 && !same_input(a, b, i)) return false;
     if (!a->outputs[RNN_YH] || source(b->inputs[RNN_H0], &h_alone) != a->outputs[RNN_YH]) return false;
     if (a->n_out > RNN_YC && (!a->outputs[RNN_YC] || source(b->inputs[RNN_C0], &c_alone) != a->outputs[RNN_YC] || !c_alone)) return false;
     return element_of(a, &ea) && element_of(b, &eb) && ea.sequence == eb.sequence && ea.axis == eb.axis && eb.at == ea.at + 1;

@@ -110,8 +110,10 @@ bool lift_run(lifter *l, const ir_value *v, ir_value *sequence, bool backwards) 
     return true;
 }
 
-/* Numbers of turns and places stay far from the ends of int64_t, whatever a model says. */
-enum { FAR = INT32_MAX };
+/* Numbers of turns and places stay far from the ends of int32_t, whatever a model says; narrower types could come round. */
+enum { FAR = INT32_MAX / 2 };
+
+static bool counts(const ir_value *v) { return v->type.type == CLSTM_INT32 || v->type.type == CLSTM_INT64; }
 
 static bool one_int(const ir_value *v, int64_t *out) {
     int count;
@@ -124,7 +126,7 @@ static bool count_turns(lifter *l, const ir_node *n) {
     int64_t k;
     lift_index *a = index_of(l, n->inputs[0]), *b = n->n_in > 1 ? index_of(l, n->inputs[1]) : NULL, made;
     bool add = recover_is(n, "Add"), sub = recover_is(n, "Sub");
-    if (clstm_tensor_count(&out->type) != 1 || !type_is_integer(out->type.type)) return false;
+    if (clstm_tensor_count(&out->type) != 1 || !counts(out)) return false;
     if (a && (recover_is(n, "Identity") || recover_is(n, "Reshape") || recover_is(n, "Squeeze") || recover_is(n, "Unsqueeze") || recover_is(n, "Cast"))) made = *a;
     else if (a && (add || sub) && one_int(n->inputs[1], &k)) made = (lift_index){a->turn, add ? a->at + k : a->at - k};
     else if (b && add && one_int(n->inputs[0], &k)) made = (lift_index){b->turn, b->at + k};
@@ -276,7 +278,7 @@ static void find_counters(lifter *l) {
         const ir_value *in = t->body->inputs[t->first_in + i], *out = t->body->outputs[t->first_out + i];
         const ir_node *n = out->graph == t->body ? out->producer : NULL;
         int64_t k, from;
-        if (!recover_is(n, "Add") || !one_int(l->node->inputs[t->first_in + i], &from)) continue;
+        if (!recover_is(n, "Add") || !counts(in) || !one_int(l->node->inputs[t->first_in + i], &from)) continue;
         for (int m = 0; m < 2; m++)
             if (n->inputs[m] == in && one_int(n->inputs[1 - m], &k) && k == 1) l->index[in->id] = (lift_index){1, from};
     }

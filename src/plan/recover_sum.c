@@ -223,19 +223,18 @@ static bool clips(const ir_node *n, double low, double high) {
     return n->n_in > 2 && scalar(n->inputs[1], &bound[0]) && scalar(n->inputs[2], &bound[1]) && bound[0] == low && bound[1] == high;
 }
 
+/* An attribute is a float: what is lost of a number on the way. */
+static bool differs(double v) { return v < (double)(float)v || v > (double)(float)v; }
+
 /* min(max(alpha*x + beta, 0), 1) in pieces; returns x */
 static ir_value *hard_sigmoid(recover_cell *c, ir_node *clip, rnn_activation *f) {
     double beta, alpha;
     if (!clips(clip, 0, 1)) return NULL;
     ir_value *v = with_scalar(c, clip->inputs[0], "Add", &beta), *x = v ? with_scalar(c, v, "Mul", &alpha) : NULL;
     if (v && !x && (x = with_scalar(c, v, "Div", &alpha))) alpha = 1 / alpha;
-    if (!x || !isfinite(alpha)) return NULL;
+    if (!x || !isfinite(alpha) || (c->type == CLSTM_DOUBLE && (differs(alpha) || differs(beta)))) return NULL;
     *f = (rnn_activation){RNN_HARD_SIGMOID, (float)alpha, (float)beta};
     return x;
-}
-
-static bool same_activation(const rnn_activation *a, const rnn_activation *b) {
-    return a->function == b->function && !(a->alpha < b->alpha) && !(a->alpha > b->alpha) && !(a->beta < b->beta) && !(a->beta > b->beta);
 }
 
 /* The operators that are activation functions of the standard, value for value. */
@@ -258,7 +257,7 @@ ir_value *recover_activated(recover_cell *c, ir_value *v, int which, recover_acc
     ir_node *n = maker(c, v);
     if (!n || !n->n_in || !numbers(c, v) || !own(c, v) || !recover_note(c, n)) return NULL;
     ir_value *of = activation_of(c, n, &f);
-    if (!of || (c->f_known[which] && !same_activation(&f, &c->f[which]))) return NULL;
+    if (!of || (c->f_known[which] && !rnn_activation_same(&f, &c->f[which]))) return NULL;
     if (clstm_tensor_count(&of->type) != clstm_tensor_count(&v->type)) return NULL;
     c->f[which] = f;
     c->f_known[which] = true;

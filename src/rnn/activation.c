@@ -43,6 +43,10 @@ bool rnn_activation_fused(const rnn_activation *a, kernel_activation *out) {
     }
 }
 
+bool rnn_activation_same(const rnn_activation *a, const rnn_activation *b) {
+    return a->function == b->function && !(a->alpha < b->alpha) && !(a->alpha > b->alpha) && !(a->beta < b->beta) && !(a->beta > b->beta);
+}
+
 /* The kernels' tanh and sigmoid, for values that end as float or narrower: within 3 ULP of float, and many times as fast. */
 static void map_floats(kernel_map_f32 *f, double before, double after, double *x, int64_t n) {
     float v[64];

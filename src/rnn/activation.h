@@ -27,6 +27,8 @@ float rnn_activation_default(rnn_function f, bool beta, bool onnxruntime);
 /* The same for the kernels' fused step, which has the bounded functions and Relu only; false: it lacks this one. */
 bool rnn_activation_fused(const rnn_activation *a, kernel_activation *out);
 
+bool rnn_activation_same(const rnn_activation *a, const rnn_activation *b);
+
 /* x[i] = f(clip(x[i])); clip INFINITY: none. NaN stays NaN. `type` is what the values will be rounded to: tanh and sigmoid are no
  * closer than it needs. */
 void rnn_activate(const rnn_activation *act, clstm_type type, double clip, double *x, int64_t n);

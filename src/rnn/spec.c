@@ -113,6 +113,16 @@ bool rnn_is_fused(const rnn_spec *s, clstm_type type) {
     return type == CLSTM_FLOAT;
 }
 
+static bool same_float(float a, float b) { return !(a < b) && !(a > b); }
+
+bool rnn_spec_same(const rnn_spec *a, const rnn_spec *b) {
+    bool same = a->kind == b->kind && a->directions == b->directions && a->reverse == b->reverse && a->batch_first == b->batch_first &&
+                a->input_forget == b->input_forget && a->reset_after == b->reset_after && same_float(a->clip, b->clip);
+    for (int d = 0; d < 2; d++)
+        for (int k = 0; k < 3; k++) same &= rnn_activation_same(&a->f[d][k], &b->f[d][k]) && rnn_activation_same(&a->onnxruntime_f[d][k], &b->onnxruntime_f[d][k]);
+    return same;
+}
+
 /* ---- shapes ---------------------------------------------------------------------------------------------------------------- */
 
 static clstm_status expect(op_ctx *ctx, int i, const char *name, int rank, const int64_t *dims) {

@@ -40,6 +40,8 @@ typedef struct rnn_sizes { int64_t t, b, i, h; clstm_type type; } rnn_sizes;
 /* op_desc.check: fills node->params with the rnn_spec. */
 clstm_status rnn_check(ir_node *node, clstm_error *err);
 static inline const rnn_spec *rnn_spec_of(const ir_node *node) { return node->params; }
+/* Whether two nodes do the same with the same inputs. */
+bool rnn_spec_same(const rnn_spec *a, const rnn_spec *b);
 /* All input shapes against each other and the attributes. */
 clstm_status rnn_read_sizes(op_ctx *ctx, rnn_sizes *out);
 /* op_desc.infer */

@@ -214,12 +214,37 @@ START_TEST(fused_nodes)
 }
 END_TEST
 
+/* ---- views ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Split into many parts and put together in reverse: as views, and where there are too many for that. */
+START_TEST(many_views)
+{
+    static const struct { int parts; size_t calls; } cases[] = {{64, 1}, {65, 1}, {200, 1}, {257, 2}};
+    static char nodes[20000];
+    float x[257];
+    int parts = cases[_i].parts, n = snprintf(nodes, sizeof nodes, "Split x > ");
+    for (int i = 0; i < parts; i++) n += snprintf(nodes + n, sizeof nodes - (size_t)n, "%sp%d", i ? "," : "", i);
+    n += snprintf(nodes + n, sizeof nodes - (size_t)n, " axis=0; Concat ");
+    for (int i = parts; i-- > 0;) n += snprintf(nodes + n, sizeof nodes - (size_t)n, "p%d%s", i, i ? "," : "");
+    snprintf(nodes + n, sizeof nodes - (size_t)n, " > y axis=0");
+    for (int i = 0; i < parts; i++) x[i] = (float)i + 1;
+    model_text t = model_text_load(model_text_graph("x:f[?]", "y:f", nodes, NULL), NULL);
+    clstm_tensor in = clstm_tensor_view(CLSTM_FLOAT, 1, (int64_t[]){parts}, x);
+    ck_assert(!clstm_session_set_input(t.session, 0, &in, &t.err) && !clstm_session_run(t.session, &t.err));
+    const float *y = clstm_session_output(t.session, 0)->tensor.data;
+    for (int i = 0; i < parts; i++) ck_assert_float_eq(y[i], (float)(parts - i));
+    ck_assert_uint_eq(graph_of(&t).calls, cases[_i].calls);
+    model_text_done(&t);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("plans");
     unit_add(s, "before_and_after", before_and_after);
     unit_add(s, "nothing_to_do", nothing_to_do);
     unit_add(s, "interpreted", interpreted);
     unit_add(s, "evictions", evictions);
+    unit_add_loop(s, "many_views", many_views, 0, 4);
     unit_add_loop(s, "fused_nodes", fused_nodes, 0, (int)(sizeof fusions / sizeof *fusions));
     return s;
 }

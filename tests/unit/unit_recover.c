@@ -244,6 +244,44 @@ START_TEST(lstm_chains)
 }
 END_TEST
 
+/* The same weights under other activations: no step of the same layer. */
+START_TEST(chain_of_other_activations)
+{
+    cell_text t = {.n = 0};
+    cell_say(&t, "n0 = i[] 0; n1 = i[] 1; n2 = i[] 2; %s", chains[0].cuts);
+    lstm_step(&t, &spellings[0], "x0", "h", "c", "p", "");
+    lstm_step(&t, &spellings[0], "x1", "p_h", "p_c", "q", "");
+    lstm_step(&t, &spellings[0], "x2", "q_h", "q_c", "r", "");
+    share_weights(&t, "q", "p");
+    share_weights(&t, "r", "p");
+    cell_change(&t, "Tanh p_g", "Relu p_g");
+    cell_change(&t, "Tanh q_g", "Softsign q_g");
+    cell_change(&t, "Tanh r_g", "Relu r_g");
+    expect_layers("other activations", "X:f[3,?,3] h:f[?,2] c:f[?,2]", "p_h:f q_h:f r_h:f r_c:f", t.s, "LSTM", 3);
+}
+END_TEST
+
+/* A HardSigmoid in pieces whose slope no float holds is none for doubles. */
+START_TEST(slope_of_doubles)
+{
+    static const struct { const char *slope, *of_float, *of_double; } slopes[] = {{"0.25", "LSTM", "LSTM"}, {"0.2", "LSTM", NULL}};
+    for (int i = 0; i < 4; i++) {
+        const spelling *s = &spellings[i % 2 ? SPELLINGS - 1 : 0];
+        const char *slope = slopes[i / 2].slope;
+        cell_text t = {.n = 0};
+        cell_say(&t, "slope = %c[] %s; half = %c[] 0.5; zero = %c[] 0; one = %c[] 1;", s->type, slope, s->type, s->type, s->type);
+        lstm_step(&t, s, "x", "h", "c", "k", "");
+        for (const char *g = "ifo"; *g; g++) {
+            char from[32], to[160];
+            snprintf(from, sizeof from, "Sigmoid k_%c > k_s%c;", *g, *g);
+            snprintf(to, sizeof to, "Mul k_%c,slope > m%c; Add m%c,half > a%c; Clip a%c,zero,one > k_s%c;", *g, *g, *g, *g, *g, *g);
+            cell_change(&t, from, to);
+        }
+        expect(slope, s->type == 'f' ? PORTS_F : PORTS_D, s->type == 'f' ? "k_h:f k_c:f" : "k_h:d k_c:d", t.s, s->type == 'f' ? slopes[i / 2].of_float : slopes[i / 2].of_double);
+    }
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("recover");
     unit_add_loop(s, "lstm_spellings", lstm_spellings, 0, SPELLINGS);
@@ -252,6 +290,8 @@ Suite *unit_suite(void) {
     unit_add(s, "broadcast_state", broadcast_state);
     unit_add_loop(s, "gru_spellings", gru_spellings, 0, 3 * (int)(sizeof endings / sizeof *endings));
     unit_add_loop(s, "lstm_chains", lstm_chains, 0, CHAINS);
+    unit_add(s, "chain_of_other_activations", chain_of_other_activations);
+    unit_add(s, "slope_of_doubles", slope_of_doubles);
     unit_add_loop(s, "rnn_spellings", rnn_spellings, 0, 6);
     return s;
 }

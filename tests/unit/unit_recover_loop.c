@@ -126,6 +126,7 @@ static const struct { const char *what, *from, *to; } changes[] = {
     {"the state is scaled on its way to the next turn", "Identity go > still;", "Identity go > still; half = f[] 0.5; Mul new_h,half > scaled;"},
     {"the body stops early", "Identity go > still;", "two = i[] 2; Less i,two > still;"},
     {"elements in another order", "Gather X,i > x", "three = i[] 3; Mul i,three > i3; four = i[] 4; Mod i3,four > im; Gather X,im > x"},
+    {"a counter that could come round", "Gather X,i > x", "Cast i > i8 to=3; Cast i8 > im to=7; Gather X,im > x"},
     {"past the end, from behind", "Gather X,i > x", "off = i[] -2; Add i,off > im; Gather X,im > x"},
     {"the old state given out", "Identity new_h > y;", "Add new_h,h > y;"},
     {"c of each turn given out", "Identity new_h > y;", "Add new_h,new_c > y;"},
