@@ -138,9 +138,10 @@ static clstm_status run_dynamic(op_ctx *ctx) {
     for (int64_t i = 0; i < n; i++) { lo = x[i] < lo ? x[i] : lo; hi = x[i] > hi ? x[i] : hi; }
     float scale = (hi - lo) / 255.0f, zero = scale > 0 ? nearbyintf(-lo / scale) : 0;
     zero = zero < 0 ? 0 : zero > 255 ? 255 : zero;
+    if (!(scale > 0)) scale = 1;            /* nothing but zeros: a scale of 0 would be no use to whoever divides by it (ONNX Runtime) */
     if (op_has_out(ctx, 1)) *(float *)op_out(ctx, 1)->data = scale;
     if (op_has_out(ctx, 2)) *(uint8_t *)op_out(ctx, 2)->data = (uint8_t)zero;
-    for (int64_t i = 0; i < n && op_has_out(ctx, 0); i++) put_int(op_out(ctx, 0), i, scale > 0 ? (double)nearbyintf(x[i] / scale) + (double)zero : 0);
+    for (int64_t i = 0; i < n && op_has_out(ctx, 0); i++) put_int(op_out(ctx, 0), i, (double)nearbyintf(x[i] / scale) + (double)zero);
     return CLSTM_OK;
 }
 

@@ -18,8 +18,9 @@ static double place(const resample_rule *r, const resample_axis *a, int64_t x) {
     }
 }
 
-static double whole(resample_round round, double x) {
+static double whole(resample_round round, double scale, double x) {
     switch (round) {
+    case RESAMPLE_DOWN_CEIL: return scale < 1 ? ceil(x) : floor(x);
     case RESAMPLE_PREFER_FLOOR: return ceil(x - 0.5);
     case RESAMPLE_PREFER_CEIL: return floor(x + 0.5);
     case RESAMPLE_FLOOR: return floor(x);
@@ -54,7 +55,7 @@ void resample_fill(const resample_rule *r, resample_axis *a) {
         double x = place(r, a, o), base = floor(x), sum = 0;
         a->outside[o] = x < 0 || x > (double)(a->in - 1);
         if (r->mode == RESAMPLE_NEAREST) {
-            a->index[o] = clamp(whole(r->round, x), a->in);
+            a->index[o] = clamp(whole(r->round, a->scale, x), a->in);
             continue;
         }
         int64_t *index = a->index + o * a->taps, first = first_tap(r, a->scale);

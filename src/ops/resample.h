@@ -10,7 +10,9 @@ typedef enum resample_place {       /* coordinate_transformation_mode */
     RESAMPLE_HALF_PIXEL, RESAMPLE_HALF_PIXEL_SYMMETRIC, RESAMPLE_PYTORCH_HALF_PIXEL, RESAMPLE_ALIGN_CORNERS, RESAMPLE_ASYMMETRIC,
     RESAMPLE_TF_HALF_PIXEL_FOR_NN, RESAMPLE_TF_CROP_AND_RESIZE
 } resample_place;
-typedef enum resample_round { RESAMPLE_PREFER_FLOOR, RESAMPLE_PREFER_CEIL, RESAMPLE_FLOOR, RESAMPLE_CEIL } resample_round;
+typedef enum resample_round { RESAMPLE_PREFER_FLOOR, RESAMPLE_PREFER_CEIL, RESAMPLE_FLOOR, RESAMPLE_CEIL,
+    RESAMPLE_DOWN_CEIL              /* Resize 10 does not say: what its test cases and ONNX Runtime do, up where it shrinks */
+} resample_round;
 
 typedef struct resample_rule {
     resample_mode mode;

@@ -29,6 +29,7 @@ static void read_rule(const ir_node *n, resample_rule *r) {
     static const char *const places[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
     static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
     *r = (resample_rule){.mode = (resample_mode)find_word(op_word(n, "mode", "nearest"), modes, 3), .place = RESAMPLE_ASYMMETRIC, .round = RESAMPLE_FLOOR, .cubic_a = -0.75};
+    if (!upsample(n)) r->round = RESAMPLE_DOWN_CEIL;
     if (!modern(n)) return;
     r->place = (resample_place)find_word(op_word(n, "coordinate_transformation_mode", "half_pixel"), places, 7);
     r->round = (resample_round)find_word(op_word(n, "nearest_mode", "round_prefer_floor"), rounds, 4);
@@ -145,6 +146,8 @@ static clstm_status infer_resize(op_ctx *c) {
     UTIL_TRY(read_resize(c, &r));
     const clstm_tensor *x = op_in(c, 0);
     if (r.rule.mode != RESAMPLE_NEAREST && !type_is_float(x->type)) return op_unsupported(c, "mode %s of type %s", op_word(c->node, "mode", ""), clstm_type_name(x->type));
+    if (r.crop && !type_is_float(x->type) && !(fabs(r.beyond) < 0x1p31))
+        return op_unsupported(c, "attribute extrapolation_value %g for type %s", r.beyond, clstm_type_name(x->type));
     for (int d = 0; d < x->rank; d++) dims[d] = r.axes[d].out;
     return op_set_out(c, 0, x->type, x->rank, dims);
 }
@@ -245,6 +248,17 @@ static void interpolate(op_ctx *c, const resize *r, const clstm_tensor *x, clstm
     store(y, from);
 }
 
+/* An element of any type that is no float: truncated, as a Cast. */
+static void store_whole(clstm_tensor *one, double v) {
+    int64_t whole = one->type == CLSTM_BOOL ? v < 0 || v > 0 : (int64_t)v;
+    switch (clstm_type_size(one->type)) {
+    case 1: *(uint8_t *)one->data = (uint8_t)whole; break;
+    case 2: *(uint16_t *)one->data = (uint16_t)whole; break;
+    case 4: *(uint32_t *)one->data = (uint32_t)whole; break;
+    default: *(uint64_t *)one->data = (uint64_t)whole; break;
+    }
+}
+
 /* Points outside the input of a cropped tensor. */
 static void fill_outside(const resize *r, clstm_tensor *y) {
     int64_t n = clstm_tensor_count(y);
@@ -258,7 +272,7 @@ static void fill_outside(const resize *r, clstm_tensor *y) {
         if (!outside) continue;
         clstm_tensor one = {.type = y->type, .rank = 0, .data = (unsigned char *)y->data + (size_t)i * clstm_type_size(y->type)};
         if (type_is_float(y->type)) store(&one, &r->beyond);
-        else memset(one.data, 0, clstm_type_size(y->type));
+        else store_whole(&one, r->beyond);
     }
 }
 

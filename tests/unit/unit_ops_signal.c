@@ -231,6 +231,31 @@ START_TEST(resize_sizes)
 }
 END_TEST
 
+/* Outside a cropped region lies extrapolation_value, of whole numbers too. Opset 10 goes up where it shrinks (ONNX Runtime). */
+START_TEST(resize_whole_numbers)
+{
+    static const uint8_t x[4] = {1, 2, 3, 4}, want[4] = {1, 4, 9, 9}, shrunk[2] = {1, 3};
+    static const float region[2] = {0, 3}, six_tenths = 0.6f;
+    static const int64_t size = 4;
+    ops_case *c = ops_case_new("Resize", "", 13, 4, 1);
+    ops_case_input(c, 0, CLSTM_UINT8, 1, DIMS(4), x);
+    ops_case_input(c, 1, CLSTM_FLOAT, 1, DIMS(2), region);
+    ops_case_input(c, 3, CLSTM_INT64, 1, DIMS(1), &size);
+    ops_case_string(c, "coordinate_transformation_mode", "tf_crop_and_resize");
+    ops_case_float(c, "extrapolation_value", 9.5f);
+    run(c);
+    ck_assert_mem_eq(c->out[0].tensor.data, want, sizeof want);
+    ops_case_free(c);
+    c = ops_case_new("Resize", "", 10, 2, 1);
+    ops_case_input(c, 0, CLSTM_UINT8, 1, DIMS(4), x);
+    ops_case_input(c, 1, CLSTM_FLOAT, 1, DIMS(1), &six_tenths);
+    run(c);
+    ck_assert_int_eq(c->out[0].tensor.dims[0], 2);
+    ck_assert_mem_eq(c->out[0].tensor.data, shrunk, sizeof shrunk);
+    ops_case_free(c);
+}
+END_TEST
+
 START_TEST(resize_refused)
 {
     static const float x[4], scales[2] = {2, 2}, negative = -1;
@@ -257,6 +282,7 @@ Suite *unit_suite(void) {
     unit_add_loop(s, "matmul_integer", matmul_integer, 0, 4);
     unit_add(s, "qlinear_conv", qlinear_conv);
     unit_add_loop(s, "resize_sizes", resize_sizes, 0, (int)(sizeof sizes / sizeof *sizes));
+    unit_add(s, "resize_whole_numbers", resize_whole_numbers);
     unit_add(s, "resize_refused", resize_refused);
     return s;
 }
