@@ -10,10 +10,11 @@ struct clstm_model {
     atomic_int refs;
     clstm_operators *operators;             /* a reference, or NULL */
     onnx_model onnx;
+    const char *file;                       /* for messages, escaped; NULL: from memory */
     clstm_limits limits;
     clstm_port *inputs, *outputs;           /* as declared, before passes renamed anything */
     size_t n_in, n_out;
-    util_arena arena;                       /* of the ports */
+    util_arena arena;                       /* of the file's name and the ports */
     clstm_operator_use *uses;               /* as in the file */
     size_t n_uses, cap_uses;
 };
@@ -38,8 +39,16 @@ typedef struct api_amend {
 /* clstm_model_load; `amend` may be NULL. */
 clstm_status api_load(const char *path, const clstm_model_options *options, const api_amend *amend, clstm_model **out, clstm_error *err);
 
-/* A carried state as a plan sees it: the plan's input and output (behind the model's own for states of layers). */
-typedef struct session_part { size_t input, output, bytes; const char *name; clstm_value value; ir_const *initial; int lane_axis; } session_part;
+/* A carried state as a plan sees it: the plan's input and output (behind the model's own for states of layers). The plan reads the state's
+ * memory itself, or `copy` where an output shows the old state when the new one is stored. */
+typedef struct session_part {
+    size_t input, output, bytes;
+    const char *name;
+    clstm_value value;
+    ir_const *initial;
+    int lane_axis;
+    void *copy, *home;
+} session_part;
 
 /* The session's plans, by the shapes of its inputs. */
 typedef struct session_plan {
@@ -49,6 +58,9 @@ typedef struct session_plan {
     const clstm_value **views;              /* what plan_run reads: &inputs[i], NULL for declared constants, a part's value */
     session_part *parts;
     size_t n_parts;
+    unsigned char *copies;                  /* the parts' copies */
+    size_t copies_bytes;
+    bool locked;
 } session_plan;
 
 /* Output `output` of the model is the next value of input `input`. */
@@ -100,7 +112,7 @@ clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *
 void session_drop_parts(session_plan *p);
 /* Before a run: the state whose memory the plan reads, checked against the parts. After it: the new values are stored. */
 clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error *err);
-void session_leave_state(clstm_session *s, session_plan *p);
+clstm_status session_leave_state(session_plan *p, clstm_error *err);
 /* Makes the own state when the plan needs one (in prepare, so that run allocates nothing). */
 clstm_status session_own_state(clstm_session *s, session_plan *p, clstm_error *err);
 

@@ -73,6 +73,11 @@ static clstm_status choose_limits(const clstm_model_options *options, clstm_limi
     return options && options->limits ? api_limits_take(out, options->limits, err) : CLSTM_OK;
 }
 
+static const char *file_name(clstm_model *m, const char *path) {
+    char text[300];
+    return util_arena_strdup(&m->arena, util_escape(text, sizeof text, path));
+}
+
 static clstm_status load(const onnx_source *src, const clstm_model_options *options, const api_amend *amend, clstm_model **out, clstm_error *err) {
     clstm_model *m = util_calloc(1, sizeof *m);
     if (!m) return util_no_memory(err);
@@ -83,6 +88,7 @@ static clstm_status load(const onnx_source *src, const clstm_model_options *opti
     source.limits = &m->limits;
     source.warning = options ? options->warning : NULL;
     source.warning_user = options ? options->user : NULL;
+    if (src->path && !(m->file = file_name(m, src->path))) { clstm_model_destroy(m); return util_no_memory(err); }
     util_fpmode mode = util_fpmode_enter();
     clstm_status s = build(m, &source, amend, !options || !options->no_optimise, err);
     util_fpmode_leave(mode);

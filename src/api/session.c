@@ -254,13 +254,18 @@ static session_plan *find_plan(clstm_session *s) {
     return NULL;
 }
 
+/* A fault of a node for these inputs, with the file that the node is of. */
+static clstm_status in_file(const clstm_session *s, clstm_status status, clstm_error *err) {
+    return status == CLSTM_OK || !s->model->file ? status : util_context(err, status, "%s", s->model->file);
+}
+
 static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error *err) {
     session_plan made = {0};
     made.shapes = util_calloc(s->model->n_in, sizeof *made.shapes);
     if (!made.shapes) return util_no_memory(err);
     memcpy(made.shapes, s->inputs, s->model->n_in * sizeof *made.shapes);
     plan_request r = {s->model->onnx.graph, s->inputs, s->constants, &s->env, !s->options.no_optimise, (s->options.carry & CLSTM_CARRY_LAYERS) != 0};
-    clstm_status status = plan_build(&r, &made.plan, err);
+    clstm_status status = in_file(s, plan_build(&r, &made.plan, err), err);
     if (status == CLSTM_OK) status = session_make_parts(s, &made, err);
     if (status == CLSTM_OK && s->options.lock_memory) status = plan_lock(made.plan, err);
     if (status != CLSTM_OK) { drop_plan(&made); return status; }
@@ -323,11 +328,11 @@ clstm_status session_execute(clstm_session *s, clstm_error *err) {
     UTIL_TRY(check_data(s, err));
     UTIL_TRY(session_enter_state(s, p, err));
     util_pool_enter(s->pool);
-    clstm_status status = plan_run(p->plan, p->views, err);
+    clstm_status status = in_file(s, plan_run(p->plan, p->views, err), err);
     util_pool_leave(s->pool);
     atomic_store_explicit(&s->cancel, false, memory_order_relaxed);
     if (status == CLSTM_OK) status = copy_outputs(s, p->plan, err);
-    if (status == CLSTM_OK) session_leave_state(s, p);
+    if (status == CLSTM_OK) status = session_leave_state(p, err);
     s->ran = status == CLSTM_OK;
     return status;
 }

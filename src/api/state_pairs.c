@@ -4,6 +4,7 @@
 #include "plan/pairs.h"
 #include "tensor/tensor.h"
 #include "util/fpmode.h"
+#include "util/resident.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,36 @@ static int open_axis(const clstm_port *port) {
     return axis;
 }
 
+static clstm_status not_as_state(const session_part *part, const clstm_tensor *out, clstm_error *err) {
+    char name[128], have[200], want[200];
+    return util_fail(err, CLSTM_BAD_ARGUMENT, "state \"%s\" has the type %s and shape %s, the output that should carry it %s and %s", util_escape(name, sizeof name, part->name),
+                     clstm_type_name(part->value.tensor.type), tensor_shape_text(have, sizeof have, &part->value.tensor), clstm_type_name(out->type),
+                     tensor_shape_text(want, sizeof want, out));
+}
+
+/* The output of a plan may not be known; that of a run is. */
+static clstm_status check_output(const session_plan *p, const session_part *part, bool ran, clstm_error *err) {
+    const clstm_value *out = plan_output(p->plan, part->output);
+    if (!ran && (out->kind != CLSTM_KIND_TENSOR || !tensor_shape_known(&out->tensor))) return CLSTM_OK;
+    bool same = out->kind == CLSTM_KIND_TENSOR && tensor_same_shape(&out->tensor, &part->value.tensor) && out->tensor.type == part->value.tensor.type;
+    return same ? CLSTM_OK : not_as_state(part, &out->tensor, err);
+}
+
+static clstm_status make_copies(session_plan *p, bool lock, clstm_error *err) {
+    for (size_t k = 0; k < p->n_parts; k++)
+        if (plan_shows_input(p->plan, p->parts[k].input)) p->copies_bytes += (p->parts[k].bytes + 63) & ~(size_t)63;
+    if (!p->copies_bytes) return CLSTM_OK;
+    if (!(p->copies = util_aligned_alloc(p->copies_bytes))) return util_no_memory(err);
+    memset(p->copies, 0, p->copies_bytes);
+    for (size_t k = 0, at = 0; k < p->n_parts; k++) {
+        if (!plan_shows_input(p->plan, p->parts[k].input)) continue;
+        p->parts[k].copy = p->copies + at;
+        at += (p->parts[k].bytes + 63) & ~(size_t)63;
+    }
+    p->locked = lock;
+    return lock ? util_lock(p->copies, p->copies_bytes, err) : CLSTM_OK;
+}
+
 clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *err) {
     size_t n_in = s->model->n_in, extra = plan_carried(p->plan);
     p->views = util_calloc(n_in + extra, sizeof *p->views);
@@ -160,20 +191,17 @@ clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *
         part->value.tensor.data = NULL;
         if (part->input < n_in && s->constants[part->input])
             return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\" is declared constant and carried", util_escape(name, sizeof name, part->name));
-        const clstm_value *out = plan_output(p->plan, part->output);
-        if (!tensor_bytes(&part->value.tensor, &part->bytes) ||
-            (out->kind == CLSTM_KIND_TENSOR && tensor_shape_known(&out->tensor) && (!tensor_same_shape(&out->tensor, &part->value.tensor) || out->tensor.type != part->value.tensor.type))) {
-            char have[200], want[200];
-            return util_fail(err, CLSTM_BAD_ARGUMENT, "state \"%s\" has the shape %s, the output that should carry it %s", util_escape(name, sizeof name, part->name),
-                             tensor_shape_text(have, sizeof have, &part->value.tensor), tensor_shape_text(want, sizeof want, &out->tensor));
-        }
+        if (!tensor_bytes(&part->value.tensor, &part->bytes)) return not_as_state(part, &plan_output(p->plan, part->output)->tensor, err);
+        UTIL_TRY(check_output(p, part, false, err));
         p->views[part->input] = &part->value;
         p->n_parts = k + 1;
     }
-    return CLSTM_OK;
+    return make_copies(p, s->options.lock_memory, err);
 }
 
 void session_drop_parts(session_plan *p) {
+    if (p->locked) util_unlock(p->copies, p->copies_bytes);
+    util_aligned_free(p->copies);
     free(p->views);
     free(p->parts);
 }
@@ -202,20 +230,22 @@ clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error 
     UTIL_TRY(check_state(p, st, err));
     for (size_t k = 0; k < p->n_parts; k++) {
         session_part *part = &p->parts[k];
-        part->value.tensor.data = st->parts[k].tensor.data;
-        if (part->input >= s->model->n_in || !s->pending[part->input] || s->attached) continue;
-        memcpy(st->parts[k].tensor.data, s->inputs[part->input].tensor.data, part->bytes);
-        s->pending[part->input] = false;
+        part->home = st->parts[k].tensor.data;
+        part->value.tensor.data = part->copy ? part->copy : part->home;
+        if (part->input < s->model->n_in && s->pending[part->input] && !s->attached) {
+            memcpy(part->home, s->inputs[part->input].tensor.data, part->bytes);
+            s->pending[part->input] = false;
+        }
+        if (part->copy) memcpy(part->copy, part->home, part->bytes);
     }
     return CLSTM_OK;
 }
 
-void session_leave_state(clstm_session *s, session_plan *p) {
-    (void)s;
-    for (size_t k = 0; k < p->n_parts; k++) {
-        const session_part *part = &p->parts[k];
-        memmove(part->value.tensor.data, plan_output(p->plan, part->output)->tensor.data, part->bytes);
-    }
+clstm_status session_leave_state(session_plan *p, clstm_error *err) {
+    for (size_t k = 0; k < p->n_parts; k++) UTIL_TRY(check_output(p, &p->parts[k], true, err));
+    for (size_t k = 0; k < p->n_parts; k++)
+        if (p->parts[k].bytes) memcpy(p->parts[k].home, plan_output(p->plan, p->parts[k].output)->tensor.data, p->parts[k].bytes);
+    return CLSTM_OK;
 }
 
 /* A new own state for the current plan, or without one none until the next plan: the shapes may be others then. The old one stays

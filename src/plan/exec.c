@@ -107,6 +107,15 @@ const clstm_value *plan_output(const plan *p, size_t i) {
     return i < p->graph->n_out ? &((plan_slot *)p->graph->outputs[i]->user)->value : NULL;
 }
 
+bool plan_shows_input(const plan *p, size_t input) {
+    const plan_slot *in = p->graph->inputs[input]->user;
+    for (size_t i = 0; i < p->graph->n_out; i++) {
+        const plan_slot *out = p->graph->outputs[i]->user;
+        if (out == in || out->base == in) return true;
+    }
+    return false;
+}
+
 bool plan_bind_output(plan *p, size_t i, void *data) {
     plan_slot *s = p->graph->outputs[i]->user;
     if (s->storage < 0) return false;

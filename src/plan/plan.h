@@ -41,6 +41,8 @@ void plan_carried_part(const plan *p, size_t k, const char **name, clstm_tensor 
 clstm_status plan_run(plan *p, const clstm_value *const *inputs, clstm_error *err);
 /* Output i of the last run. */
 const clstm_value *plan_output(const plan *p, size_t i);
+/* Whether an output is graph input `input` itself, or a view of it. */
+bool plan_shows_input(const plan *p, size_t input);
 /* Has output i written straight into `data` (NULL: back to the arena); true when it can be, false when the caller must copy. */
 bool plan_bind_output(plan *p, size_t i, void *data);
 

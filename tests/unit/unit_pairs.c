@@ -67,8 +67,57 @@ START_TEST(pairs) {
 }
 END_TEST
 
+/* ---- states that outputs show ------------------------------------------------------------------------------------------------------- */
+
+/* A delay line: what comes out is what went in two runs ago, with the nodes of a plan or one by one. */
+static const char *const delays[] = {
+    "Identity x > a_out; Identity a > b_out; Identity b > y",
+    "two = i[2] 1,2; flat = i[1] 2; Reshape x,two > t; Reshape t,flat > a_out; Reshape a,two > u; Reshape u,flat > b_out; Reshape b,two > v; Reshape v,flat > y",
+    "Add x,zero > a_out; zero = f[2] 0,0; Slice a,s0,s2,s0 > b_out; s0 = i[1] 0; s2 = i[1] 2; Slice b,s0,s2,s0 > y",
+};
+
+START_TEST(delay_line) {
+    clstm_session_options o;
+    float x[2];
+    clstm_tensor in = clstm_tensor_view(CLSTM_FLOAT, 1, (int64_t[]){2}, x);
+    clstm_session_options_default(&o);
+    o.no_optimise = _i % 2;
+    model_text t = model_text_load(model_text_graph("x:f[2] a:f[2] b:f[2]", "y:f[2] a_out:f[2] b_out:f[2]", delays[_i / 2], NULL), &o);
+    ck_assert(!clstm_session_carry(t.session, "a_out", "a", &t.err) && !clstm_session_carry(t.session, "b_out", "b", &t.err) && !clstm_session_set_input(t.session, 0, &in, &t.err));
+    for (int k = 1; k < 6; k++) {
+        const int want[3] = {k > 2 ? k - 2 : 0, k, k - 1};
+        x[0] = x[1] = (float)k;
+        ck_assert_msg(!clstm_session_run(t.session, &t.err), "%s", t.err.message);
+        for (size_t i = 0; i < 3; i++) {
+            const float *v = clstm_session_output(t.session, i)->tensor.data;
+            ck_assert_msg((int)v[0] == want[i] && (int)v[1] == want[i], "run %d: output %zu is %g, expected %d", k, i, (double)v[0], want[i]);
+        }
+    }
+    model_text_done(&t);
+}
+END_TEST
+
+/* An output that comes in another shape than the state has: only the run knows, and the state stays as it was. */
+START_TEST(another_shape) {
+    float x[2] = {1, 0};
+    clstm_tensor in = clstm_tensor_view(CLSTM_FLOAT, 1, (int64_t[]){2}, x);
+    model_text t = model_text_load(model_text_graph("x:f[2] a:f[2]", "y:f a_out:f[?]", "zero = f[] 0; Greater x,zero > keep; Add x,a > sum; Compress sum,keep > a_out; Identity a > y", NULL), NULL);
+    ck_assert(!clstm_session_carry(t.session, "a_out", "a", &t.err) && !clstm_session_set_input(t.session, 0, &in, &t.err));
+    ck_assert_int_eq(clstm_session_run(t.session, &t.err), CLSTM_BAD_ARGUMENT);
+    ck_assert_msg(strstr(t.err.message, "\"a\"") && strstr(t.err.message, "[1]") && strstr(t.err.message, "[2]"), "%s", t.err.message);
+    x[1] = 2;
+    ck_assert(!clstm_session_run(t.session, &t.err) && !clstm_session_run(t.session, &t.err));
+    const float *y = clstm_session_output(t.session, 0)->tensor.data;
+    ck_assert_float_eq(y[0], 1);
+    ck_assert_float_eq(y[1], 2);
+    model_text_done(&t);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("pairs");
     unit_add_loop(s, "pairs", pairs, 0, sizeof cases / sizeof *cases);
+    unit_add_loop(s, "delay_line", delay_line, 0, 2 * (int)(sizeof delays / sizeof *delays));
+    unit_add(s, "another_shape", another_shape);
     return s;
 }
