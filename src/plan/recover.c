@@ -42,6 +42,14 @@ static int state_like(const recover_cell *c, const ir_value *v) {
  * layer below). */
 static bool rather(const ir_value *v, const ir_value *than) { return v->producer || v->graph->parent ? v->id < than->id : v->id > than->id; }
 
+/* No value is a factor twice: a matrix has one place for each. */
+static bool distinct(const recover_sum *s) {
+    for (int i = 0; i < s->n_products; i++)
+        for (int k = 0; k < i; k++)
+            if (s->product[i].of == s->product[k].of) return false;
+    return true;
+}
+
 /* The factors besides h are x, the same for all gates; `h` of a gate may be another value (r * h). */
 static bool find_x(recover_cell *c, int gates) {
     c->n_x = 0;
@@ -50,11 +58,11 @@ static bool find_x(recover_cell *c, int gates) {
     c->input = 0;
     for (int i = 0; i < c->n_x; i++) {
         c->input += clstm_tensor_count(&c->x[i]->type) / c->batch;
-        for (int k = 0; k < i; k++)
-            if (c->x[i] == c->x[k]) return false;
         for (int g = 0; g < gates; g++)
             if (!knows(&c->gate[g], c->x[i])) return false;
     }
+    for (int g = 0; g < gates; g++)
+        if (!distinct(&c->gate[g])) return false;
     return c->n_x > 0;
 }
 

@@ -126,6 +126,8 @@ static const struct { const char *name, *from, *to, *extra, *outputs; } misses[]
     {"the sum is an output", "", "", "Identity k_all > z;", " z:f"},
     {"Sub for Add", "Add k_fc", "Sub k_fc", "", ""},
     {"weights scaled", "transB=1;Add k_ha", "transB=1 alpha=0.5;Add k_ha", "", ""},
+    {"h counts twice", "Add k_ha,k_xa > k_all", "Add k_ha,k_ha > k_hh; Add k_hh,k_xa > k_all", "", ""},
+    {"x counts twice", "Add k_ha,k_xa > k_all", "Add k_ha,k_xa > k_hx; Add k_hx,k_xa > k_all", "", ""},
     {"the state goes through its gate twice", "Mul k_so,k_tc", "Mul k_so,k_so", "", ""},
 };
 
