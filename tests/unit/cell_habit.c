@@ -138,8 +138,8 @@ static void activate(cell_text *t, const cell_habit *s, bool gate, int which, co
     if (!gate) cell_say(t, "%s %s > %s%s;", others[which], in, out, which > 2 ? " alpha=0.3" : "");
     else if (which == 0) cell_say(t, "Sigmoid %s > %s;", in, out);
     else if (which == 1) cell_say(t, "HardSigmoid %s > %s alpha=0.21 beta=0.48;", in, out);
-    else cell_say(t, "%s_k = %c[] 0.2; %s_c = %c[] 0.5; %s_0 = %c[] 0; %s_1 = %c[] 1; Mul %s,%s_k > %s_m; Add %s_m,%s_c > %s_a; Clip %s_a,%s_0,%s_1 > %s;",
-                  out, s->type, out, s->type, out, s->type, out, s->type, in, out, out, out, out, out, out, out, out, out);
+    else cell_say(t, "%s_k = %c[] %s; %s_c = %c[] 0.5; %s_0 = %c[] 0; %s_1 = %c[] 1; Mul %s,%s_k > %s_m; Add %s_m,%s_c > %s_a; Clip %s_a,%s_0,%s_1 > %s;",
+                  out, s->type, s->type == 'd' ? "0.25" /* a float holds it */ : "0.2", out, s->type, out, s->type, out, s->type, in, out, out, out, out, out, out, out, out, out);
 }
 
 /* Peephole (and forget bias) on a gate's sum: the name of what the activation takes. */
