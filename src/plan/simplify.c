@@ -63,7 +63,9 @@ static bool changes_nothing(const simplifier *s, const ir_node *n) {
     return false;
 }
 
+/* Who reads n's result reads `by` from now on; fold_batch counts on the number. */
 static void replace(simplifier *s, ir_node *n, ir_value *by) {
+    by->uses += n->outputs[0]->uses - (n->inputs[0] == by);
     ir_replace_uses(s->root, n->outputs[0], by);
     n->mark = IR_DEAD;
     s->changed = true;
@@ -98,6 +100,7 @@ static clstm_status join_transposes(simplifier *s, ir_node *n) {
     attr->v.ints = both;
     attr->count = (size_t)rank;
     n->inputs[0] = first->inputs[0];
+    n->inputs[0]->uses++;
     s->changed = true;
     return CLSTM_OK;
 }

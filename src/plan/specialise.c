@@ -9,7 +9,6 @@
 #include <string.h>
 
 typedef struct specialiser {
-    ir_graph *root;
     const op_env *env;
     bool loading;
     int depth;
@@ -159,7 +158,7 @@ static clstm_status splice(specialiser *s, ir_graph *g, size_t at, ir_graph *bod
         g->values[g->n_values++] = v;
     }
     for (int i = 0; i < n->n_out; i++)
-        if (n->outputs[i]) ir_replace_uses(s->root, n->outputs[i], body->outputs[i]);
+        if (n->outputs[i]) ir_replace_uses(g, n->outputs[i], body->outputs[i]);     /* seen here and below; g may be a body that is only tried */
     memmove(g->nodes + at + 1 + body->n_nodes, g->nodes + at + 1, (g->n_nodes - at - 1) * sizeof *g->nodes);
     for (size_t i = 0; i < body->n_nodes; i++) {
         ir_node *m = body->nodes[i];
@@ -288,7 +287,7 @@ static size_t fold_budget(const ir_graph *root) {
 }
 
 clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err) {
-    specialiser s = {root, env, loading, 0, false, fold_budget(root)};
+    specialiser s = {env, loading, 0, false, fold_budget(root)};
     bool changed = true;
     size_t nodes = ir_count_nodes(root);
     /* Passes open the way for folds and the other way round; eight rounds are far beyond what real models need. */

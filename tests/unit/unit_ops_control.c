@@ -90,6 +90,33 @@ START_TEST(nested_loops)
 }
 END_TEST
 
+/* An If whose branch is known, in the body of a Loop: what the branch gives takes its place in every reader, the body's outputs too. */
+START_TEST(known_branch_in_loop)
+{
+    static const char *const others[] = {"Sub s,two > y", "Identity x > y", "two = f[] 2; Loop two_i,,s > y body=@0"};
+    clstm_session_options o = plain(_i % 2);
+    pbuf inner[1] = {model_text_graph("j:i[] g:b[] a:f", "g2:b[] b:f", "Add a,x > b; Identity g > g2", NULL)};
+    pbuf branches[2] = {model_text_graph("", "y:f[2]", "Neg s > y", NULL), model_text_graph("", "y:f[2]", others[_i / 2], _i / 2 == 2 ? inner : NULL)};
+    pbuf body[1] = {model_text_graph("i:i[] g:b[] s:f[2]", "g2:b[] s2:f[2] each:f[2]", "no = b[] 0; two = f[] 2; two_i = i[] 2; If no > v then_branch=@0 else_branch=@1;"
+                                    "Add v,x > s2; Identity v > each; Identity g > g2", branches)};
+    model_text t = model_text_load(model_text_graph("x:f[2]", "last:f[2] all:f", "m = i[] 2; zero = f[2] 1,10; Loop m,,zero > last,all body=@0", body), &o);
+    give(&t, 0, CLSTM_FLOAT, 1, DIMS(2), FLOATS(100, 200));
+    run(&t);
+    if (_i / 2 == 0) {          /* -1,8 -> 99,208 -> 97,206 -> 197,406 */
+        want(&t, 0, 1, DIMS(2), FLOATS(197, 406));
+        want(&t, 1, 2, DIMS(2, 2), FLOATS(-1, 8, 97, 206));
+    } else if (_i / 2 == 1) {
+        want(&t, 0, 1, DIMS(2), FLOATS(200, 400));
+        want(&t, 1, 2, DIMS(2, 2), FLOATS(100, 200, 100, 200));
+    } else {                    /* 201,410 -> 301,610 -> 501,1010 -> 601,1210 */
+        want(&t, 0, 1, DIMS(2), FLOATS(601, 1210));
+        want(&t, 1, 2, DIMS(2, 2), FLOATS(201, 410, 501, 1010));
+    }
+    if (_i / 2 != 2) pb_free(&inner[0]);
+    model_text_done(&t);
+}
+END_TEST
+
 /* ---- no turns, early ends ---------------------------------------------------------------------------------------------------------------- */
 
 START_TEST(zero_trips)
@@ -316,6 +343,7 @@ Suite *unit_suite(void) {
     Suite *s = suite_create("ops_control");
     unit_add_loop(s, "nested_capture", nested_capture, 0, 2);
     unit_add_loop(s, "nested_loops", nested_loops, 0, 2);
+    unit_add_loop(s, "known_branch_in_loop", known_branch_in_loop, 0, 6);
     unit_add_loop(s, "zero_trips", zero_trips, 0, 2);
     unit_add_loop(s, "scan_nothing", scan_nothing, 0, 2);
     unit_add_loop(s, "condition_ends", condition_ends, 0, 2);

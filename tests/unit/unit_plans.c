@@ -214,6 +214,31 @@ START_TEST(fused_nodes)
 }
 END_TEST
 
+/* ---- folding into convolutions -------------------------------------------------------------------------------------------------------- */
+
+#define STATISTICS "w = f[2,3,3] ?; s = f[2] ?; b = f[2] ?; m = f[2] ?; v = f[2] 0.5,2; "
+static const struct { const char *nodes; size_t after; } folds[] = {
+    {STATISTICS "Conv x,w > c; BatchNormalization c,s,b,m,v > y", 1},
+    {STATISTICS "Conv x,w > c; BatchNormalization c,s,b,m,v > d; BatchNormalization d,s,b,m,v > y", 1},
+    {STATISTICS "Conv x,w > c; Identity c > i; Identity i > j; BatchNormalization j,s,b,m,v > y", 1},
+    /* what else reads the convolution's result must find it as it was */
+    {STATISTICS "Conv x,w > c; BatchNormalization c,s,b,m,v > d; Sin c > e; Add d,e > y", 4},
+    {STATISTICS "Conv x,w > c; BatchNormalization c,s,b,m,v > d; BatchNormalization d,s,b,m,v > e; Sin d > f; Add e,f > y", 4},
+    {STATISTICS "Conv x,w > c; Identity c > i; BatchNormalization i,s,b,m,v > d; Identity i > j; Sin j > f; Add d,f > y", 4},
+    {STATISTICS "Conv x,w > c; Transpose c > t perm=0,2,1; Transpose t > u perm=0,2,1; BatchNormalization u,s,b,m,v > d; Sin c > f; Add d,f > y", 4},
+};
+
+START_TEST(folded_batches)
+{
+    static unsigned char y[2][MOST * sizeof(double)];
+    clstm_graph g, plain;
+    size_t n = run_model(folds[_i].nodes, 'f', 3, (int64_t[]){1, 3, 9}, false, 1, y[0], &g);
+    ck_assert_uint_eq(run_model(folds[_i].nodes, 'f', 3, (int64_t[]){1, 3, 9}, true, 1, y[1], &plain), n);
+    for (size_t i = 0; i < n / sizeof(float); i++) ck_assert_float_eq_tol(((float *)(void *)y[0])[i], ((float *)(void *)y[1])[i], 2e-5f);
+    ck_assert_msg(g.after + g.fused == folds[_i].after, "%s: %zu", folds[_i].nodes, g.after + g.fused);
+}
+END_TEST
+
 /* ---- views ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Split into many parts and put together in reverse: as views, and where there are too many for that. */
@@ -244,6 +269,7 @@ Suite *unit_suite(void) {
     unit_add(s, "nothing_to_do", nothing_to_do);
     unit_add(s, "interpreted", interpreted);
     unit_add(s, "evictions", evictions);
+    unit_add_loop(s, "folded_batches", folded_batches, 0, (int)(sizeof folds / sizeof *folds));
     unit_add_loop(s, "many_views", many_views, 0, 4);
     unit_add_loop(s, "fused_nodes", fused_nodes, 0, (int)(sizeof fusions / sizeof *fusions));
     return s;
