@@ -50,7 +50,8 @@ AC_DEFUN([AX_CLSTM_FLAGS], [
   AS_IF([test "x$enable_werror" != xno], [CLSTM_WARN_CFLAGS="$CLSTM_WARN_CFLAGS -Werror"])
 
   dnl Bits must not depend on what the compiler contracts; see "Canonical order" in doc/architecture.md.
-  for flag in -ffp-contract=off -fvisibility=hidden; do
+  dnl libclstm.map says which names are seen; inside, nothing is to be replaced.
+  for flag in -ffp-contract=off -fno-semantic-interposition -ffunction-sections; do
     AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [$flag])
   done
   dnl No value changes: errno and exception flags are not ours to keep, and gcc -O2 alone leaves most loops scalar.
@@ -72,6 +73,8 @@ AC_DEFUN([AX_CLSTM_FLAGS], [
     AS_IF([test $clstm_flag = no], [AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2])])
     AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-fstack-protector-strong])
     AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-fstack-clash-protection])
+    dnl C has nothing to unwind, debuggers have .debug_frame: a tenth of the library.
+    AX_CLSTM_TRY_CFLAG([CLSTM_CFLAGS], [-fno-asynchronous-unwind-tables])
     AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,relro])
     AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,now])
     AX_CLSTM_TRY_LDFLAG([CLSTM_LDFLAGS], [-Wl,-z,noexecstack])
@@ -101,7 +104,22 @@ AC_DEFUN([AX_CLSTM_FLAGS], [
   AX_CLSTM_TRY_LDFLAG([clstm_map], [-shared -Wl,--version-script=conftest.map])
   rm -f conftest.map
   AM_CONDITIONAL([HAVE_VERSION_SCRIPT], [test "x$clstm_map" != xno])
+  CLSTM_LIBRARY_LDFLAGS=
+  AX_CLSTM_TRY_LDFLAG([CLSTM_LIBRARY_LDFLAGS], [-Wl,-Bsymbolic-functions])
+  AX_CLSTM_TRY_LDFLAG([CLSTM_LIBRARY_LDFLAGS], [-Wl,--gc-sections])
+  AC_SUBST([CLSTM_LIBRARY_LDFLAGS])
 
+  dnl Optimisation is ours to choose as long as nobody else did: speed, and size for what runs once.
+  CLSTM_FAST_CFLAGS= CLSTM_SMALL_CFLAGS=
+  AS_IF([test "x$clstm_own_CFLAGS" = x], [
+    CFLAGS=`AS_ECHO(["$CFLAGS"]) | $SED 's/-O2//'`
+    CLSTM_FAST_CFLAGS=-O2 CLSTM_SMALL_CFLAGS=-Os
+    AS_IF([test "x$enable_sanitizers$enable_fuzz" = xnono],
+      [AC_DEFINE([CLSTM_DEFAULT_CFLAGS], [1], [Define to 1 when nobody chose other flags for the compiler.])])
+  ])
+
+  AC_SUBST([CLSTM_FAST_CFLAGS])
+  AC_SUBST([CLSTM_SMALL_CFLAGS])
   AC_SUBST([CLSTM_CFLAGS])
   AC_SUBST([CLSTM_WARN_CFLAGS])
   AC_SUBST([CLSTM_LDFLAGS])

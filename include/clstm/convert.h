@@ -1,4 +1,6 @@
-/* clstm/convert: models on their way out, and weights on their way in and out. */
+/* clstm/convert: models on their way out, and weights on their way in and out. A library of its own, libclstm-convert
+ * (`pkg-config --libs clstm-convert`), so that programs that only run models do not carry it. It works inside the models of the
+ * libclstm of the same release; the loader refuses another. */
 #ifndef CLSTM_CONVERT_H
 #define CLSTM_CONVERT_H
 

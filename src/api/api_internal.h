@@ -30,9 +30,9 @@ const op_desc *api_operators_find(const clstm_operators *set, const char *domain
 /* Fills model->uses from the graph, before passes rewrite it. */
 clstm_status api_count_operators(clstm_model *m, clstm_error *err);
 
-/* What is done to the graph of a file before it is optimised, and the rows that its recurrent nodes have until then. */
+/* What is done to the graph of a file before it is optimised, and the row that stands in for `row` until then. */
 typedef struct api_amend {
-    const struct lint_rows *rows;
+    const op_desc *(*row)(void *user, const op_desc *row);
     clstm_status (*run)(void *user, onnx_model *model, const clstm_limits *limits, clstm_error *err);
     void *user;
 } api_amend;

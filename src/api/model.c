@@ -1,8 +1,8 @@
 /* api/model: loading, the declared inputs and outputs, and the life of a model. */
 #include "api/api_internal.h"
 
-#include "convert/lint.h"
 #include "ops/table.h"
+#include "rnn/doubt.h"
 #include "util/file.h"
 #include "util/fpmode.h"
 
@@ -21,7 +21,7 @@ typedef struct finder { const clstm_model *model; const api_amend *amend; } find
 static const op_desc *lookup(void *user, const char *domain, const char *name, int version, bool *known) {
     const finder *f = user;
     const op_desc *row = ops_find(domain, name, version, known);
-    if (row) return f->amend ? lint_row(f->amend->rows, row) : row;
+    if (row) return f->amend ? f->amend->row(f->amend->user, row) : row;
     return api_operators_find(f->model->operators, domain, name, version, known);
 }
 
@@ -47,7 +47,7 @@ static clstm_status import(clstm_model *m, const onnx_source *src, const api_ame
     finder f = {m, amend};
     UTIL_TRY(onnx_import(src, lookup, &f, &m->onnx, err));
     if (amend) return amend->run(amend->user, &m->onnx, src->limits, err);
-    if (src->warning) lint_warn(m->onnx.graph, m->onnx.producer, src->warning, src->warning_user);
+    if (src->warning) rnn_warn(m->onnx.graph, m->onnx.producer, src->warning, src->warning_user);
     return CLSTM_OK;
 }
 

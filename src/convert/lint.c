@@ -21,10 +21,10 @@ static const lint_rule rules[] = {
     {ROW("projection", false, "a projection was lost", "an LSTM with proj_size has no ONNX form: its exporters keep the LSTM and lose the projection, and R or initial_c disagrees with the hidden size",
          NULL), .node = lint_projection},
     {ROW("gru-reset", false, "GRU without linear_before_reset", "torch.nn.GRU applies the reset gate after the product; exporters left the attribute out until mid-2026, and outputs are wrong without any error",
-         "sets linear_before_reset = 1"), .node = lint_gru_reset, .at_load = true},
+         "sets linear_before_reset = 1"), .node = lint_gru_reset},
     {ROW("hard-sigmoid", false, "Keras 3's hard_sigmoid", "Keras 3 computes x/6 + 0.5, ONNX's default and Keras 2 compute 0.2x + 0.5", "sets alpha = 1/6, beta = 0.5"), .node = lint_hard_sigmoid},
     {ROW("left-over", true, "alpha or beta that nothing takes", "activation_alpha or activation_beta has more values than activations that take one; runtimes give them out differently",
-         "takes the values away that no activation takes"), .node = lint_left_over, .at_load = true},
+         "takes the values away that no activation takes"), .node = lint_left_over},
     {ROW("layout", true, "layout = 1", "ONNX Runtime refuses batch-first recurrent nodes, other runtimes ignore the attribute", "sets layout = 0 and puts Transposes around the node"), .node = lint_layout},
     {ROW("frozen-batch", true, "the batch was frozen by tracing", "an initial state is a constant of the example's batch while the input's batch is symbolic: the model takes no other",
          "takes a state of zeros away, stretches one that is the same for every row"), .check = lint_frozen_state},
@@ -188,29 +188,4 @@ clstm_status lint_run(lint *l) {
     ir_graph_destroy(l->folded);
     l->folded = NULL;
     return s == CLSTM_OK ? check_recurrent(l->graph, false, l->err) : s;
-}
-
-typedef struct warner { void (*warning)(void *user, const char *message); void *user; } warner;
-
-static void tell(void *user, const clstm_lint_finding *f) {
-    char line[1000];
-    const warner *w = user;
-    snprintf(line, sizeof line, "%s: %s", f->node, f->why);
-    w->warning(w->user, line);
-}
-
-static void warn_graph(lint *l, ir_graph *g) {
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        for (int b = 0; b < g->nodes[i]->n_bodies; b++) warn_graph(l, g->nodes[i]->bodies[b]);
-        for (l->rule = rules; l->rule < rules + N_RULES; l->rule++)
-            if (l->rule->at_load) l->rule->node(l, g->nodes[i]);
-    }
-}
-
-void lint_warn(ir_graph *g, const char *producer, void (*warning)(void *user, const char *message), void *user) {
-    warner w = {warning, user};
-    clstm_error err;
-    /* repairs that no rule has: nothing is mended */
-    lint l = {.graph = g, .producer = producer, .repairs = "none", .found = tell, .user = &w, .err = &err};
-    warn_graph(&l, g);
 }

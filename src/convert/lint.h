@@ -18,7 +18,6 @@ typedef struct lint_rule {
     clstm_lint_rule_info about;
     clstm_status (*check)(lint *l);                     /* over the whole graph */
     clstm_status (*node)(lint *l, ir_node *n);          /* or on every node, bodies included */
-    bool at_load;                                       /* told as a warning whenever a model is loaded: attributes are enough */
 } lint_rule;
 
 struct lint {
@@ -42,8 +41,6 @@ const op_desc *lint_row(const lint_rows *rows, const op_desc *row);
 
 /* Runs the rules over l->graph. Afterwards recurrent nodes have their own rows and are checked. */
 clstm_status lint_run(lint *l);
-/* What at_load rules find in a checked graph, one line each. */
-void lint_warn(ir_graph *g, const char *producer, void (*warning)(void *user, const char *message), void *user);
 /* CLSTM_BAD_ARGUMENT when `repairs` names a rule that is not there. */
 clstm_status lint_check_names(const char *repairs, clstm_error *err);
 

@@ -1,87 +1,32 @@
 /* convert/lint_layer: faults in the attributes, inputs and types of LSTM, GRU and RNN nodes. */
 #include "convert/lint.h"
 
-#include "convert/gates.h"
+#include "rnn/doubt.h"
 #include "tensor/tensor.h"
 #include "util/status.h"
 
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 static bool is(const ir_node *n, const char *op) { return !n->domain[0] && !strcmp(n->op_type, op); }
 
-static bool mentions(const char *text, const char *word) {
-    size_t length = strlen(word);
-    for (; text && *text; text++)
-        if (!strncasecmp(text, word, length)) return true;
-    return false;
-}
-
-static rnn_kind kind_of(const ir_node *n) { return is(n, "LSTM") ? RNN_LSTM : is(n, "GRU") ? RNN_GRU : RNN_RNN; }
-
-static int directions_of(const ir_node *n) {
-    const ir_attr *a = ir_attr_find(n, "direction");
-    return a && a->kind == IR_ATTR_STRING && !strcmp(a->v.s, "bidirectional") ? 2 : 1;
-}
-
 /* ---- gru-reset -------------------------------------------------------------------------------------------------------------------- */
 
-/* A name that a torch.nn.GRU's parameter has, upstream of v: exporters keep it. */
-static bool named_by_torch(const ir_value *v, int depth) {
-    if (!v) return false;
-    if (mentions(v->name, "weight_ih_l")) return true;
-    for (int i = 0; v->producer && depth < 8 && i < v->producer->n_in; i++)
-        if (named_by_torch(v->producer->inputs[i], depth + 1)) return true;
-    return false;
-}
-
 clstm_status lint_gru_reset(lint *l, ir_node *n) {
-    const ir_attr *a = ir_attr_find(n, "linear_before_reset");
-    if (!is(n, "GRU") || n->version < 3 || (a && a->v.i)) return CLSTM_OK;
-    bool producer = mentions(l->producer, "pytorch"), names = !producer && named_by_torch(lint_input(n, RNN_W), 0);
-    if (!producer && !names) return CLSTM_OK;
-    if (lint_found(l, n, 0, "linear_before_reset is %s, but torch.nn.GRU computes with 1 and %s; exporters before mid-2026 (onnxscript up to 0.6.2) leave it out, "
-                   "and every output then differs from PyTorch's", a ? "0" : "absent, which is 0", producer ? "the producer is PyTorch" : "the weights have PyTorch's names"))
-        return lint_set_int(l, n, "linear_before_reset", 1);
-    return CLSTM_OK;
+    char why[700];
+    if (!rnn_doubt_reset(n, l->producer, why, sizeof why) || !lint_found(l, n, 0, "%s", why)) return CLSTM_OK;
+    return lint_set_int(l, n, "linear_before_reset", 1);
 }
 
 /* ---- activations ------------------------------------------------------------------------------------------------------------------ */
 
-/* The functions of a node, in the order of its list; 0 for what rnn_check will refuse. */
-static size_t functions(const ir_node *n, rnn_function *out, size_t room) {
-    static const rnn_function lstm[] = {RNN_SIGMOID, RNN_TANH, RNN_TANH}, gru[] = {RNN_SIGMOID, RNN_TANH}, rnn[] = {RNN_TANH};
-    rnn_kind kind = kind_of(n);
-    const rnn_function *defaults = kind == RNN_LSTM ? lstm : kind == RNN_GRU ? gru : rnn;
-    size_t each = kind == RNN_LSTM ? 3 : kind == RNN_GRU ? 2 : 1, count = each * (size_t)directions_of(n);
-    const ir_attr *names = ir_attr_find(n, "activations");
-    if (names && names->kind == IR_ATTR_STRINGS) count = names->count < count ? names->count : count;
-    if (count > room) return 0;
-    for (size_t i = 0; i < count; i++) {
-        out[i] = defaults[i % each];
-        if (names && !rnn_activation_find(names->v.strings[i], &out[i])) return 0;
-    }
-    return count;
-}
-
-static size_t taken(const rnn_function *f, size_t n, bool beta) {
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) count += rnn_activation_takes(f[i], beta);
-    return count;
-}
-
 clstm_status lint_left_over(lint *l, ir_node *n) {
     static const char *const names[2] = {"activation_alpha", "activation_beta"};
-    rnn_function f[6];
-    if (!lint_recurrent(n)) return CLSTM_OK;
-    size_t count = functions(n, f, 6);
-    for (int beta = 0; beta < 2 && count; beta++) {
+    char why[700];
+    size_t used;
+    for (int beta = 0; beta < 2; beta++) {
+        if (!rnn_doubt_left_over(n, beta, &used, why, sizeof why) || !lint_found(l, n, LINT_PROVEN, "%s", why)) continue;
         ir_attr *a = (ir_attr *)(uintptr_t)ir_attr_find(n, names[beta]);
-        size_t used = taken(f, count, beta);
-        if (!a || a->kind != IR_ATTR_FLOATS || a->count <= used) continue;
-        if (!lint_found(l, n, LINT_PROVEN, "%s has %zu values, but its activations take %zu: runtimes that give them out by position compute something else",
-                        names[beta], a->count, used)) continue;
         if (used) a->count = used;
         else lint_drop_attr(n, names[beta]);
     }
@@ -117,9 +62,9 @@ static clstm_status mend_lists(lint *l, ir_node *n, const rnn_function *f, size_
 
 clstm_status lint_hard_sigmoid(lint *l, ir_node *n) {
     rnn_function f[6];
-    bool found = false, keras = mentions(l->producer, "keras") || mentions(l->producer, "tf2onnx") || mentions(l->producer, "tensorflow");
+    bool found = false, keras = rnn_mentions(l->producer, "keras") || rnn_mentions(l->producer, "tf2onnx") || rnn_mentions(l->producer, "tensorflow");
     const ir_attr *alpha = ir_attr_find(n, "alpha");
-    size_t count = lint_recurrent(n) ? functions(n, f, 6) : 0;
+    size_t count = rnn_node_functions(n, f);
     if (!keras) return CLSTM_OK;
     if (count) UTIL_TRY(mend_lists(l, n, f, count, true, &found));
     else if (is(n, "HardSigmoid")) found = !alpha || (alpha->kind == IR_ATTR_FLOAT && fifth(alpha->v.f) && !sixth(alpha->v.f));

@@ -19,7 +19,7 @@ pc=$(one clstm.pc)
 library=$(one libclstm.so)
 bin=$(dirname "$(one clstm-run)")
 
-for name in clstm.pc libclstm.so libclstm.so.0 libclstm.a clstm.h; do
+for name in clstm.pc libclstm.so libclstm.so.0 libclstm.a clstm.h clstm-convert.pc libclstm-convert.so libclstm-convert.so.0 libclstm-convert.a convert.h; do
     if [ -n "$(one "$name")" ]; then pass "installs $name"; else fail "installs $name"; fi
 done
 for tool in "$bin"/clstm-*; do
@@ -30,7 +30,7 @@ done
 
 if have readelf nm; then
     if readelf -d "$library" | grep -q 'SONAME.*\[libclstm\.so\.0\]'; then pass soname; else fail soname; fi
-    for file in "$library" "$bin"/clstm-*; do
+    for file in "$library" "${library%.so}-convert.so" "$bin"/clstm-*; do
         if readelf -lW "$file" | grep -q GNU_RELRO && readelf -dW "$file" | grep -q -e BIND_NOW -e 'FLAGS.*NOW'; then
             pass "full RELRO: ${file##*/}"
         else
@@ -38,8 +38,23 @@ if have readelf nm; then
         fi
         if readelf -lW "$file" | grep GNU_STACK | grep -q RWE; then fail "executable stack: ${file##*/}"; fi
     done
-    other=$(nm -D --defined-only "$library" | awk '$2 ~ /[TDBRVW]/ { print $3 }' | grep -v '^clstm_')
-    if [ -z "$other" ]; then pass "only clstm_ names are exported"; else fail "only clstm_ names are exported" "$other"; fi
+    # what libclstm-convert needs of the inside carries the release in its version
+    for file in "$library" "${library%.so}-convert.so"; do
+        other=$(nm -D --defined-only "$file" | awk '$2 ~ /[TDBRVW]/ { print $3 }' | grep -v -e '^clstm_' -e '@@CLSTM_PRIVATE_[0-9]')
+        if [ -z "$other" ]; then pass "only clstm_ names are exported: ${file##*/}"; else fail "only clstm_ names are exported: ${file##*/}" "$other"; fi
+    done
+    if readelf -d "$bin/clstm-run" | grep -q libclstm-convert; then fail "clstm-run does without libclstm-convert"; else pass "clstm-run does without libclstm-convert"; fi
+fi
+
+# the library that runs models is small
+if ! grep -q '^#define CLSTM_DEFAULT_CFLAGS 1' config.h; then
+    skip "libclstm.so under 1,000,000 bytes" "not the default flags"
+elif ! have strip; then
+    skip "libclstm.so under 1,000,000 bytes" "strip is not installed"
+else
+    strip -o "$root/stripped" "$library"
+    bytes=$(wc -c <"$root/stripped")
+    if [ "$bytes" -lt 1000000 ]; then pass "libclstm.so under 1,000,000 bytes"; else fail "libclstm.so under 1,000,000 bytes" "$bytes"; fi
 fi
 
 # the files as another package would find them
@@ -66,6 +81,40 @@ if have pkg-config; then
     link shared $(pkg-config --cflags --libs clstm)
     # shellcheck disable=SC2046
     link static $(pkg-config --cflags clstm) "${library%.so}.a" $(pkg-config --static --libs clstm | sed 's/-lclstm//')
+    cat >"$root/convert.c" <<'END'
+#include <clstm/convert.h>
+#include <stdio.h>
+
+static clstm_status count(void *user, const void *bytes, size_t size, clstm_error *err) {
+    (void)bytes; (void)err;
+    *(size_t *)user += size;
+    return CLSTM_OK;
+}
+
+int main(int argc, char **argv) {
+    clstm_model *model;
+    clstm_error err;
+    size_t size = 0;
+    if (argc < 2 || clstm_model_load(argv[1], NULL, &model, &err) || clstm_convert_onnx(model, NULL, 0, count, &size, &err)) return 1;
+    clstm_model_destroy(model);
+    return printf("%zu\n", size) < 0;
+}
+END
+    # convert NAME FLAGS...: the same with the converter, which gives a file as large as clstm-convert's
+    convert() {
+        name=$1
+        shift
+        # shellcheck disable=SC2068,SC2086
+        $CC -std=c11 -Wall -Wextra -Werror -o "$root/convert-$name" "$root/convert.c" $@ || { fail "converter: $name" "does not build with $*"; return; }
+        bytes=$(LD_LIBRARY_PATH=$(dirname "$library") "$root/convert-$name" "$model/model.onnx")
+        if [ "$bytes" = "$(wc -c <"$root/converted.onnx")" ]; then pass "converter: $name"; else fail "converter: $name" "$bytes"; fi
+    }
+    LD_LIBRARY_PATH=$(dirname "$library") "$bin/clstm-convert" "$model/model.onnx" "$root/converted.onnx"
+    # shellcheck disable=SC2046
+    convert shared $(pkg-config --cflags --libs clstm-convert)
+    # shellcheck disable=SC2046
+    convert static $(pkg-config --cflags clstm-convert) "${library%.so}-convert.a" "${library%.so}.a" \
+        $(pkg-config --static --libs clstm-convert | sed 's/-lclstm-convert//; s/-lclstm//')
     if cmp -s "$root/shared.out" "$root/static.out"; then pass "both give the same bits"; else fail "both give the same bits"; fi
     if LD_LIBRARY_PATH=$(dirname "$library") "$root/shared" "$root/none.onnx" </dev/null 2>"$root/err"; then
         fail "example: a missing model" "exit 0"

@@ -1,4 +1,4 @@
-/* api/lint_model: the linter over model files, and models loaded with its repairs. */
+/* convert/lint_model: the linter over model files, and models loaded with its repairs. */
 #include "api/api_internal.h"
 
 #include "convert/lint.h"
@@ -18,11 +18,13 @@ static clstm_status run(void *user, onnx_model *model, const clstm_limits *limit
     return s == CLSTM_OK ? CLSTM_UNSUPPORTED : s;
 }
 
+static const op_desc *stand_in(void *user, const op_desc *row) { return lint_row(&((linting *)user)->rows, row); }
+
 clstm_status clstm_lint(const char *path, const clstm_model_options *options, clstm_lint_found found, void *user, clstm_error *err) {
     linting g = {.found = found, .user = user};
     clstm_model *m;
     lint_rows_fill(&g.rows);
-    const api_amend amend = {&g.rows, run, &g};
+    const api_amend amend = {stand_in, run, &g};
     clstm_status s = api_load(path, options, &amend, &m, err);
     return g.done ? CLSTM_OK : s;
 }
@@ -33,6 +35,6 @@ clstm_status clstm_lint_load(const char *path, const clstm_model_options *option
     *model = NULL;
     UTIL_TRY(lint_check_names(g.repairs, err));
     lint_rows_fill(&g.rows);
-    const api_amend amend = {&g.rows, run, &g};
+    const api_amend amend = {stand_in, run, &g};
     return api_load(path, options, &amend, model, err);
 }

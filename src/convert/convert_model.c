@@ -1,4 +1,4 @@
-/* api/convert_model: the conversions that begin with a model. */
+/* convert/convert_model: the conversions that begin with a model. */
 #include "api/api_internal.h"
 
 #include "convert/tidy.h"

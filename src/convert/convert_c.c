@@ -1,4 +1,4 @@
-/* api/convert_c: a model as C text. What a session finds out about states decides what a step carries. */
+/* convert/convert_c: a model as C text. What a session finds out about states decides what a step carries. */
 #include "api/api_internal.h"
 
 #include "convert/emit.h"
