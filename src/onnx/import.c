@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLDEST_IR = 3, NEWEST_IR = ONNX__VERSION__IR_VERSION };
+enum { OLDEST_IR = 3, NEWEST_IR = ONNX__VERSION__IR_VERSION, NEWEST_OPSET = 28 };    /* the operator table follows the standard up to there */
 
 /* ---- unpacking ------------------------------------------------------------------------------------------------------------ */
 
@@ -88,6 +88,7 @@ static clstm_status check_versions(importer *im) {
     char shown[96];
     UTIL_TRY(check_ir_version(im));
     UTIL_TRY(check_imports(im, m->opset_import, m->n_opset_import));
+    if (im->out->opset > NEWEST_OPSET) warn(im, "opset %lld is newer than %d, the newest known: operators that it changed are computed as before", (long long)im->out->opset, NEWEST_OPSET);
     for (size_t i = 0; i < m->n_functions; i++) {
         clstm_status s = check_imports(im, m->functions[i]->opset_import, m->functions[i]->n_opset_import);
         if (s != CLSTM_OK) return util_context(im->err, s, "function \"%s\"", util_escape(shown, sizeof shown, m->functions[i]->name));

@@ -42,9 +42,8 @@ static clstm_status check_resize(ir_node *n, clstm_error *err) {
     UTIL_TRY(op_check_word(n, "mode", modern(n) ? "nearest linear cubic" : "nearest linear", err));
     if (!modern(n)) return CLSTM_OK;
     UTIL_TRY(op_check_word(n, "coordinate_transformation_mode",
-                           n->version < 13   ? "half_pixel pytorch_half_pixel align_corners asymmetric tf_half_pixel_for_nn tf_crop_and_resize"
-                           : n->version < 19 ? "half_pixel pytorch_half_pixel align_corners asymmetric tf_crop_and_resize"
-                                             : "half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric tf_crop_and_resize", err));
+                           n->version < 19 ? "half_pixel pytorch_half_pixel align_corners asymmetric tf_half_pixel_for_nn tf_crop_and_resize"  /* 13 has no more tf_half_pixel_for_nn, files do */
+                                           : "half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric tf_crop_and_resize", err));
     UTIL_TRY(op_check_word(n, "nearest_mode", "round_prefer_floor round_prefer_ceil floor ceil", err));
     return n->version < 18 ? CLSTM_OK : op_check_word(n, "keep_aspect_ratio_policy", "stretch not_larger not_smaller", err);
 }

@@ -39,6 +39,10 @@ def graph(*parts):
     return field(2, "g") + field(11, port("x")) + field(12, port("y")) + b"".join(parts)
 
 
+def graph_of_scalar(*parts):
+    return field(2, "g") + field(11, field(1, "x") + field(2, field(1, field(1, 1) + field(2, b"")))) + field(12, port("y")) + b"".join(parts)
+
+
 def model(g, *rest):
     return field(1, 8) + field(8, field(1, "") + field(2, 17)) + field(7, g) + b"".join(rest)
 
@@ -95,6 +99,11 @@ files = {
     "shapes_clash": (model(graph(field(5, tensor("w", [2, 3], field(9, bytes(24)))), field(5, tensor("v", [2, 3], field(9, bytes(24)))),
                                  nodes(node("MatMul", ["v", "w"], ["m"], "clash"), node("Add", ["x", "m"], ["y"])))),
                      'node 0 "clash" (MatMul): shapes [2,3] and [2,3] do not multiply'),
+    "shapes_of_inputs": (model(graph_of_scalar(field(5, tensor("s", [1], field(9, struct.pack("<q", 5)), 7)), nodes(node("Reshape", ["x", "s"], ["y"], "clash")))),
+                         'node 0 "clash" (Reshape): cannot give'),
+    "index_of_run": (model(graph_of_scalar(field(5, tensor("i", [], field(9, struct.pack("<q", 5)), 7)), field(5, tensor("a", [1], field(9, struct.pack("<q", 0)), 7)),
+                                 
+                                           nodes(node("Unsqueeze", ["x", "a"], ["u"]), node("Gather", ["u", "i"], ["y"], "clash")))), 'node 1 "clash" (Gather): index 5 is outside'),
     "no_output": (model(graph(nodes(node("Neg", ["x"], [""]), node("Neg", ["x"], ["y"])))), "required output Y is missing"),
     "wrong_size": (model(graph(field(5, tensor("w", [4], field(9, b"123"))), nodes(node("Add", ["x", "w"], ["y"])))),
                    'initialiser "w": holds 3 bytes'),
