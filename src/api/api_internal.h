@@ -83,6 +83,7 @@ struct clstm_session {
     size_t n_plans, max_plans;
     uint64_t clock, built, evicted;
     session_plan *current;                  /* NULL: the shapes changed */
+    session_plan *last;                     /* of the last run: its outputs stay when inputs for the next are set */
     bool ran;
     session_pair *pairs;                    /* room for every input */
     size_t n_pairs;

@@ -205,7 +205,7 @@ clstm_status clstm_session_bind_output(clstm_session *s, size_t i, void *data, s
 
 const clstm_value *clstm_session_output(const clstm_session *s, size_t i) {
     if (!s->ran || i >= s->model->n_out) return NULL;
-    return s->bindings[i].data && !s->bindings[i].direct ? &s->bindings[i].value : plan_output(s->current->plan, i);
+    return s->bindings[i].data && !s->bindings[i].direct ? &s->bindings[i].value : plan_output(s->last->plan, i);
 }
 
 static clstm_status too_small(const clstm_session *s, size_t i, size_t bytes, clstm_error *err) {
@@ -334,6 +334,7 @@ clstm_status session_execute(clstm_session *s, clstm_error *err) {
     if (status == CLSTM_OK) status = copy_outputs(s, p->plan, err);
     if (status == CLSTM_OK) status = session_leave_state(p, err);
     s->ran = status == CLSTM_OK;
+    s->last = p;
     return status;
 }
 

@@ -414,6 +414,32 @@ START_TEST(cancelled_together)
 }
 END_TEST
 
+/* ---- outputs between runs ------------------------------------------------------------------------------------------------------------- */
+
+/* They stay until the next run, whatever is set for it. */
+START_TEST(outputs_stay)
+{
+    float x[3] = {1, 2, 3}, room[3];
+    clstm_tensor two = clstm_tensor_view(CLSTM_FLOAT, 1, (int64_t[]){2}, x), three = clstm_tensor_view(CLSTM_FLOAT, 1, (int64_t[]){3}, x);
+    model_text t = model_text_load(model_text_graph("x:f[?]", "y:f z:f", "Neg x > y; Add x,x > z", NULL), NULL);
+    ck_assert(!clstm_session_set_input(t.session, 0, &two, &t.err) && !clstm_session_run(t.session, &t.err));
+    ck_assert(!clstm_session_set_input(t.session, 0, &three, &t.err));
+    const clstm_value *y = clstm_session_output(t.session, 0);
+    ck_assert(y && y->tensor.dims[0] == 2);
+    ck_assert_float_eq(((const float *)y->tensor.data)[1], -2);
+    ck_assert(!clstm_session_bind_output(t.session, 0, room, sizeof room, &t.err));
+    const clstm_value *z = clstm_session_output(t.session, 1);
+    ck_assert(z && z->tensor.dims[0] == 2);
+    ck_assert_float_eq(((const float *)z->tensor.data)[1], 4);
+    ck_assert(!clstm_session_run(t.session, &t.err));
+    y = clstm_session_output(t.session, 0);
+    ck_assert(y->tensor.dims[0] == 3 && y->tensor.data == room);
+    ck_assert_float_eq(room[2], -3);
+    ck_assert(!clstm_session_prepare(t.session, &t.err) && !clstm_session_output(t.session, 0));
+    model_text_done(&t);
+}
+END_TEST
+
 /* ---- a row of its own ------------------------------------------------------------------------------------------------------------------ */
 
 static void same_but_row(const layer *a, const layer *b, int64_t row, float value)
@@ -452,6 +478,7 @@ END_TEST
 Suite *unit_suite(void)
 {
     Suite *s = suite_create("session");
+    unit_add(s, "outputs_stay", outputs_stay);
     unit_add_loop(s, "mode comes back", mode_comes_back, 0, sizeof modes / sizeof *modes);
     unit_add_loop(s, "denormals flushed", denormals_are_flushed, 0, 3);
 #ifdef CLSTM_SANITIZED
