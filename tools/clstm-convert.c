@@ -1,13 +1,13 @@
 /* clstm-convert: models to files of other kinds, and weights to models. */
 #include "tool.h"
 
+#include "convert_args.h"
 #include "convert_to_c.h"
 #include "io/buffer.h"
 #include "io/safetensors.h"
 #include "io/value.h"
 #include "io/whole_file.h"
 
-#include <clstm/convert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,7 +24,7 @@ typedef struct convert {
     const char *repairs;            /* NULL: none */
 } convert;
 
-enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_LAYOUT, OPTION_MAIN, OPTION_REPAIR };
+enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_LAYOUT, OPTION_OPSET, OPTION_MAIN, OPTION_REPAIR };
 
 static const char help[] =
     "Converts INPUT to OUTPUT, which is written whole or not at all.\n\n"
@@ -38,6 +38,7 @@ static const char help[] =
     "      --states              (weights to model) initial and last states become inputs h0, c0 and outputs hn, cn\n"
     "      --nonlinearity NAME   (weights to model) of nn.RNN layers: tanh (default) or relu\n"
     "      --layout NAME         (weights to model) names and order of the weights: pytorch (default) or keras\n"
+    "      --opset N             (to a model) write it at this version of the standard, 11 to 28\n"
     "      --main                (to C) with a main() that reads raw little-endian inputs from stdin, in order, and writes raw outputs\n"
     "      --const NAME=VALUE    (to C) an input's value that is known for good\n"
     "      --from KIND, --to KIND  onnx, safetensors, npz or c, whatever the suffixes say\n";
@@ -51,7 +52,7 @@ static const char common[] =
 static const struct option options[] = {
     {"from", required_argument, NULL, OPTION_FROM}, {"to", required_argument, NULL, OPTION_TO},
     {"batch-first", no_argument, NULL, OPTION_BATCH_FIRST}, {"states", no_argument, NULL, OPTION_STATES},
-    {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY}, {"layout", required_argument, NULL, OPTION_LAYOUT}, {"repair", optional_argument, NULL, OPTION_REPAIR},
+    {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY}, {"layout", required_argument, NULL, OPTION_LAYOUT}, {"opset", required_argument, NULL, OPTION_OPSET}, {"repair", optional_argument, NULL, OPTION_REPAIR},
     {"main", no_argument, NULL, OPTION_MAIN}, {"const", required_argument, NULL, TOOL_OPTION_CONST},
     {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"limit", required_argument, NULL, TOOL_OPTION_LIMIT},
     {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, {0},
@@ -84,6 +85,7 @@ static bool repairs_known(const char *list) {
 
 static int set_option(convert *c, int option, const char *argument) {
     char name[64];
+    int64_t n;
     switch (option) {
     case OPTION_FROM:
     case OPTION_TO: {
@@ -108,20 +110,17 @@ static int set_option(convert *c, int option, const char *argument) {
         c->options.keras = !strcmp(argument, "keras");
         c->weights_options = true;
         return -1;
+    case OPTION_OPSET:
+        if (!tool_parse_int(argument, CLSTM_CONVERT_OPSET_OLDEST, CLSTM_CONVERT_OPSET_NEWEST, &n))
+            return tool_usage(&c->t, "--opset: models are written at %d to %d", CLSTM_CONVERT_OPSET_OLDEST, CLSTM_CONVERT_OPSET_NEWEST);
+        c->options.opset = (int)n;
+        return -1;
     case OPTION_MAIN: c->with_main = true; return -1;
     default: return tool_option(&c->t, option, argument);
     }
 }
 
 /* ---- the conversions: each fills `out`, and says what it could not do ----------------------------------------------------------- */
-
-static clstm_status append(void *user, const void *bytes, size_t size, clstm_error *err) {
-    io_buffer *b = user;
-    io_put(b, bytes, size);
-    if (!b->failed) return CLSTM_OK;
-    snprintf(err->message, sizeof err->message, "out of memory");
-    return err->status = CLSTM_NO_MEMORY;
-}
 
 static bool has_dim(const clstm_model *m, const char *name) {
     for (size_t i = 0; i < clstm_model_input_count(m); i++) {
@@ -133,19 +132,13 @@ static bool has_dim(const clstm_model *m, const char *name) {
 }
 
 static clstm_status simplify(const convert *c, const clstm_model *m, io_buffer *out, clstm_error *err) {
-    size_t n = c->t.dims.count;
     char text[128];
-    clstm_convert_dim *dims = calloc(n + 1, sizeof *dims);
-    if (!dims) {
-        snprintf(err->message, sizeof err->message, "out of memory");
-        return err->status = CLSTM_NO_MEMORY;
-    }
-    for (size_t i = 0; i < n; i++) {
-        dims[i].name = c->t.dims.items[i].name;
-        tool_parse_int(c->t.dims.items[i].value, 0, INT64_MAX, &dims[i].size);
+    clstm_convert_dim *dims = convert_dims(&c->t, err);
+    if (!dims) return err->status;
+    const clstm_convert_onnx_options o = {.dims = dims, .n_dims = c->t.dims.count, .opset = c->options.opset};
+    for (size_t i = 0; i < o.n_dims; i++)
         if (!has_dim(m, dims[i].name)) tool_warn(&c->t, "--dim: the model has no dimension \"%s\"", io_escape(text, sizeof text, dims[i].name));
-    }
-    clstm_status status = clstm_convert_onnx(m, dims, n, append, out, err);
+    clstm_status status = clstm_convert_onnx(m, &o, convert_append, out, err);
     free(dims);
     return status;
 }
@@ -192,7 +185,7 @@ static clstm_status from_list(const convert *c, const io_list *list, io_buffer *
         return err->status = CLSTM_NO_MEMORY;
     }
     for (size_t i = 0; i < list->count; i++) weights[i] = (clstm_convert_weight){list->entries[i].name, list->entries[i].value.tensor};
-    clstm_status status = clstm_convert_weights_in(weights, list->count, &c->options, append, out, err);
+    clstm_status status = clstm_convert_weights_in(weights, list->count, &c->options, convert_append, out, err);
     free(weights);
     return status;
 }
@@ -201,17 +194,13 @@ static clstm_status from_weights(const convert *c, io_buffer *out, clstm_error *
     unsigned char *bytes;
     size_t size;
     io_list list = {0};
-    clstm_error why;
-    char name[256];
     clstm_status status = io_file_read(c->input, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &bytes, &size, err);
     if (status != CLSTM_OK) return status;
-    status = c->from == KIND_NPZ ? io_npz_parse(bytes, size, 0, &list, &why) : io_safetensors_parse(bytes, size, &list, &why);
+    status = c->from == KIND_NPZ ? io_npz_parse(bytes, size, 0, &list, err) : io_safetensors_parse(bytes, size, &list, err);
     free(bytes);
-    if (status == CLSTM_OK) status = from_list(c, &list, out, &why);
+    if (status == CLSTM_OK) status = from_list(c, &list, out, err);
     io_list_free(&list);
-    if (status == CLSTM_OK) return status;
-    snprintf(err->message, sizeof err->message, "%s: %.900s", io_escape(name, 120, c->input), why.message);
-    return err->status = status;
+    return status;
 }
 
 static int run(convert *c) {
@@ -228,10 +217,11 @@ static int run(convert *c) {
         if (c->t.dims.count) return tool_usage(&c->t, "--dim is for .onnx to .onnx or .c");
     }
     if ((c->from != KIND_ONNX || c->to != KIND_ONNX) && c->repairs) return tool_usage(&c->t, "--repair is for .onnx to .onnx");
+    if (c->to != KIND_ONNX && c->options.opset) return tool_usage(&c->t, "--opset is for what becomes .onnx");
     if (c->to != KIND_C && (c->with_main || c->t.consts.count)) return tool_usage(&c->t, "--main and --const are for .onnx to .c");
     if (c->to == KIND_C) return convert_to_c(&c->t, c->input, c->output, c->with_main);
     int code = TOOL_OK;
-    if ((c->from == KIND_ONNX ? from_model(c, &out, &err) : from_weights(c, &out, &err)) != CLSTM_OK) code = tool_refused(&c->t, &err);
+    if ((c->from == KIND_ONNX ? from_model(c, &out, &err) : from_weights(c, &out, &err)) != CLSTM_OK) code = convert_refused(&c->t, c->input, &err);
     else if (io_buffer_write(&out, c->output, &err) != CLSTM_OK) code = tool_failed(&c->t, &err);
     io_buffer_free(&out);
     return code;

@@ -1,11 +1,11 @@
 /* tools/convert_to_c: the source and the header are written together or not at all. */
 #include "convert_to_c.h"
 
+#include "convert_args.h"
 #include "inputs.h"
 #include "io/buffer.h"
 #include "io/whole_file.h"
 
-#include <clstm/convert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,36 +27,25 @@ static int read_names(const tool *t, const char *output, names *n) {
     return -1;
 }
 
-static clstm_status append(void *user, const void *bytes, size_t size, clstm_error *err) {
-    io_buffer *b = user;
-    io_put(b, bytes, size);
-    if (!b->failed) return CLSTM_OK;
-    snprintf(err->message, sizeof err->message, "out of memory");
-    return err->status = CLSTM_NO_MEMORY;
-}
-
-/* --dim and --const as the library takes them. */
-static int read_options(const tool *t, const clstm_model *m, const inputs *in, clstm_convert_dim *dims, clstm_convert_weight *constants, clstm_convert_c_options *o) {
-    for (size_t i = 0; i < t->dims.count; i++) {
-        dims[i].name = t->dims.items[i].name;
-        if (!tool_parse_int(t->dims.items[i].value, 1, INT32_MAX, &dims[i].size)) return tool_usage(t, "--dim: a size of 1 to 2147483647 is wanted");
-    }
+/* --const as the library takes it. */
+static void read_constants(const clstm_model *m, const inputs *in, clstm_convert_weight *constants, clstm_convert_c_options *o) {
     for (size_t i = 0; i < in->count; i++)
         if (in->items[i].constant) constants[o->n_constants++] = (clstm_convert_weight){clstm_model_input(m, i)->name, in->items[i].value.tensor};
-    o->dims = dims;
-    o->n_dims = t->dims.count;
     o->constants = constants;
-    return -1;
 }
 
-static int write_model(tool *t, clstm_model *m, const inputs *in, const char *output, const names *n, bool with_main) {
+static int write_model(tool *t, clstm_model *m, const inputs *in, const char *input, const char *output, const names *n, bool with_main) {
     io_buffer source = {0}, header = {0};
-    clstm_error err;
-    clstm_convert_c_options o = {.name = n->name, .header = n->header, .with_main = with_main};
-    clstm_convert_dim *dims = calloc(t->dims.count + 1, sizeof *dims);
+    clstm_error err = {CLSTM_NO_MEMORY, "out of memory"};
+    clstm_convert_c_options o = {.name = n->name, .header = n->header, .with_main = with_main, .n_dims = t->dims.count};
+    clstm_convert_dim *dims = convert_dims(t, &err);
     clstm_convert_weight *constants = calloc(in->count + 1, sizeof *constants);
-    int code = dims && constants ? read_options(t, m, in, dims, constants, &o) : tool_failed(t, &(clstm_error){CLSTM_NO_MEMORY, "out of memory"});
-    if (code < 0 && clstm_convert_c(m, &o, append, &source, &header, &err) != CLSTM_OK) code = tool_refused(t, &err);
+    int code = dims && constants ? -1 : tool_failed(t, &err);
+    for (size_t i = 0; i < o.n_dims && code < 0; i++)
+        if (dims[i].size < 1 || dims[i].size > INT32_MAX) code = tool_usage(t, "--dim: a size of 1 to 2147483647 is wanted");
+    o.dims = dims;
+    if (code < 0) read_constants(m, in, constants, &o);
+    if (code < 0 && clstm_convert_c(m, &o, convert_append, &source, &header, &err) != CLSTM_OK) code = convert_refused(t, input, &err);
     if (code < 0) {
         const io_file files[2] = {{output, source.data, source.size}, {n->header_path, header.data, header.size}};
         code = io_files_write(files, 2, &err) == CLSTM_OK ? TOOL_OK : tool_failed(t, &err);
@@ -76,7 +65,7 @@ int convert_to_c(tool *t, const char *input, const char *output, bool with_main)
     int code = !strcmp(output, "-") ? tool_usage(t, "C is two files: OUTPUT must have a name") : read_names(t, output, &n);
     if (code < 0 && tool_load(t, input, &m, &err) != CLSTM_OK) code = tool_refused(t, &err);
     if (code < 0) code = inputs_start(t, m, &in);
-    if (code < 0) code = write_model(t, m, &in, output, &n, with_main);
+    if (code < 0) code = write_model(t, m, &in, input, output, &n, with_main);
     inputs_free(&in);
     clstm_model_destroy(m);
     free(n.header_path);

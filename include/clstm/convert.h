@@ -16,11 +16,21 @@ typedef clstm_status (*clstm_convert_sink)(void *user, const void *bytes, size_t
 /* A symbolic dimension and the size that it gets. */
 typedef struct clstm_convert_dim { const char *name; int64_t size; } clstm_convert_dim;
 
+/* The versions of the standard in which models can be written. */
+enum { CLSTM_CONVERT_OPSET_OLDEST = 11, CLSTM_CONVERT_OPSET_NEWEST = 28 };
+
+typedef struct clstm_convert_onnx_options {
+    const clstm_convert_dim *dims;          /* fixed first, so that what follows from them folds too; others change nothing */
+    size_t n_dims;
+    int opset;                              /* of the file; 0: the model's */
+} clstm_convert_onnx_options;
+
 /* Writes the model as the runtime reads it, as an ONNX file: constants folded, idle and dead nodes gone, unused initialisers left
- * out; the names and types of inputs and outputs, versions and metadata stay. `dims` are fixed first, so that what follows from them
- * folds too; CLSTM_BAD_ARGUMENT for a negative size. A name that no input has changes nothing. */
-CLSTM_API clstm_status clstm_convert_onnx(const clstm_model *model, const clstm_convert_dim *dims, size_t n_dims,
-                                          clstm_convert_sink sink, void *user, clstm_error *err);
+ * out; the names and types of inputs and outputs and metadata stay, and so does the version unless options->opset names another:
+ * then CLSTM_UNSUPPORTED names the node that cannot be said in it. CLSTM_BAD_ARGUMENT for a negative size and for an opset that is
+ * none of those. `options` may be NULL. */
+CLSTM_API clstm_status clstm_convert_onnx(const clstm_model *model, const clstm_convert_onnx_options *options, clstm_convert_sink sink,
+                                          void *user, clstm_error *err);
 
 /* Receives a tensor; name and elements live during the call. */
 typedef clstm_status (*clstm_convert_tensor)(void *user, const char *name, const clstm_tensor *tensor, clstm_error *err);
@@ -39,6 +49,7 @@ typedef struct clstm_convert_options {
     bool batch_first;                       /* input and output are [batch, time, ...], else [time, batch, ...] */
     bool states;                            /* initial and last states become inputs h0, c0 and outputs hn, cn */
     bool relu;                              /* torch.nn.RNN and SimpleRNN layers have ReLU in place of tanh */
+    int opset;                              /* of the file; 0: 17, or 22 for bfloat16 */
     bool keras;                             /* names, gates and matrices as Keras has them */
 } clstm_convert_options;
 

@@ -1,6 +1,7 @@
 /* convert/convert_model: the conversions that begin with a model. */
 #include "api/api_internal.h"
 
+#include "convert/opset.h"
 #include "convert/tidy.h"
 #include "convert/weights_in.h"
 #include "convert/weights_out.h"
@@ -18,25 +19,31 @@ static void fix_dim(ir_graph *g, const clstm_convert_dim *dim) {
     }
 }
 
-static clstm_status write_clone(const clstm_model *m, ir_graph *g, const clstm_convert_dim *dims, size_t n_dims, clstm_convert_sink sink, void *user,
+static clstm_status write_clone(const clstm_model *m, ir_graph *g, const clstm_convert_onnx_options *o, clstm_convert_sink sink, void *user,
                                 clstm_error *err) {
     op_env env = {.limits = &m->limits};
-    for (size_t i = 0; i < n_dims; i++) {
-        if (dims[i].size < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "a dimension of size %lld", (long long)dims[i].size);
-        fix_dim(g, &dims[i]);
+    for (size_t i = 0; i < o->n_dims; i++) {
+        if (o->dims[i].size < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "a dimension of size %lld", (long long)o->dims[i].size);
+        fix_dim(g, &o->dims[i]);
     }
-    if (n_dims) UTIL_TRY(plan_optimise(g, &env, false, err));
+    if (o->n_dims) UTIL_TRY(plan_optimise(g, &env, false, err));
     UTIL_TRY(convert_tidy(g, m->outputs, err));
     onnx_model out = m->onnx;
     out.graph = g;
+    if (o->opset) {
+        UTIL_TRY(convert_opset(g, o->opset, err));
+        out.opset = o->opset;
+        out.ir_version = convert_opset_ir(o->opset);
+    }
     return onnx_export(&out, sink, user, err);
 }
 
-clstm_status clstm_convert_onnx(const clstm_model *m, const clstm_convert_dim *dims, size_t n_dims, clstm_convert_sink sink, void *user,
+clstm_status clstm_convert_onnx(const clstm_model *m, const clstm_convert_onnx_options *options, clstm_convert_sink sink, void *user,
                                 clstm_error *err) {
+    const clstm_convert_onnx_options none = {0};
     ir_graph *g;
     UTIL_TRY(ir_graph_clone(m->onnx.graph, &g, err));
-    clstm_status s = write_clone(m, g, dims, n_dims, sink, user, err);
+    clstm_status s = write_clone(m, g, options ? options : &none, sink, user, err);
     ir_graph_destroy(g);
     return s;
 }
@@ -49,9 +56,9 @@ clstm_status clstm_convert_weights_in(const clstm_convert_weight *weights, size_
                                       void *user, clstm_error *err) {
     ir_graph *g;
     UTIL_TRY(convert_weights_in(weights, n, options, &g, err));
-    /* IR 8 came with opset 15, IR 10 with opset 21. */
-    onnx_model out = {.graph = g, .ir_version = g->opset < 21 ? 8 : 10, .opset = g->opset, .producer = "clstm", .producer_version = clstm_version()};
-    clstm_status s = onnx_export(&out, sink, user, err);
+    clstm_status s = options && options->opset ? convert_opset(g, options->opset, err) : CLSTM_OK;
+    onnx_model out = {.graph = g, .ir_version = convert_opset_ir(g->opset), .opset = g->opset, .producer = "clstm", .producer_version = clstm_version()};
+    if (s == CLSTM_OK) s = onnx_export(&out, sink, user, err);
     ir_graph_destroy(g);
     return s;
 }

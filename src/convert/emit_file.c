@@ -271,15 +271,19 @@ static void put_step(emitter *e, emit_string *c) {
 static void put_main(emitter *e, emit_string *c) {
     emit_put(c, "\n#include <stdio.h>\n\n#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n#error \"main() reads little-endian numbers as they are\"\n#endif\n\n"
              "static %s_state state;\n", e->name);
-    for (size_t i = 0; i < e->g->n_in; i++)
-        if (!fixed_input(e, i)) emit_put(c, "static %s in%zu[%s];\n", emit_ctype(input(e, i)->type), i, emit_size(e, &input(e, i)->count));
+    bool reads = false;
+    for (size_t i = 0; i < e->g->n_in; i++) {
+        if (fixed_input(e, i)) continue;
+        reads = true;
+        emit_put(c, "static %s in%zu[%s];\n", emit_ctype(input(e, i)->type), i, emit_size(e, &input(e, i)->count));
+    }
     for (size_t i = 0; i < e->g->n_out; i++) emit_put(c, "static %s out%zu[%s];\n", emit_ctype(output(e, i)->type), i, emit_size(e, &output(e, i)->count));
-    emit_put(c, "\n/* 1: read; 0: the end, before anything was read; -1: the end in the middle */\n"
+    if (reads) emit_put(c, "\n/* 1: read; 0: the end, before anything was read; -1: the end in the middle */\n"
              "static int take(void *to, size_t size, int first) {\n"
              "    const size_t n = fread(to, 1, size, stdin);\n"
              "    return n == size ? 1 : n || !first ? -1 : 0;\n"
-             "}\n"
-             "static int give(const void *from, size_t size) { return fwrite(from, 1, size, stdout) == size; }\n\n"
+             "}\n");
+    emit_put(c, "\nstatic int give(const void *from, size_t size) { return fwrite(from, 1, size, stdout) == size; }\n\n"
              "int main(int argc, char **argv) {\n"
              "    const int step = argc > 1 && !strcmp(argv[1], \"step\");\n"
              "    int got = 1, runs = 0;\n"

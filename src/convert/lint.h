@@ -2,8 +2,8 @@
  *   lint.c         the table, findings, folding and probing
  *   lint_layer.c   rules on the attributes and types of recurrent nodes
  *   lint_frozen.c  rules on sizes and states that a trace made constant
- *   lint_data.c   rules on constants and element types
- *   lint_edit.c    what repairs are made of */
+ *   lint_data.c    rules on constants and element types
+ * Repairs are made with convert/edit. */
 #ifndef CONVERT_LINT_H
 #define CONVERT_LINT_H
 
@@ -59,18 +59,6 @@ ir_const *lint_constant(lint *l, const ir_value *v);
  * inferred as far as they go; values keep their ids. NULL in *out when an input's rank is unknown. `states`: constant initial states
  * stay in. */
 clstm_status lint_probe(lint *l, int64_t step, bool states, ir_graph **out);
-
-/* ---- lint_edit.c: the pieces of repairs; NULL or a status on failure, l->err filled ------------------------------------------------ */
-
-ir_node *lint_node(lint *l, ir_graph *g, const char *op, int version, int n_in, ir_value *const *in, ir_value *out /* NULL: a new value */);
-clstm_status lint_check_node(lint *l, ir_node *n);   /* when its attributes are complete */
-ir_value *lint_new_const(lint *l, ir_graph *g, const clstm_tensor *t);
-ir_value *lint_ints(lint *l, ir_graph *g, int rank, int64_t n, const int64_t *values);
-clstm_status lint_set_int(lint *l, ir_node *n, const char *name, int64_t value);
-clstm_status lint_set_float(lint *l, ir_node *n, const char *name, float value);
-clstm_status lint_set_floats(lint *l, ir_node *n, const char *name, size_t count, const float *values);
-clstm_status lint_set_ints(lint *l, ir_node *n, const char *name, size_t count, const int64_t *values);
-void lint_drop_attr(ir_node *n, const char *name);
 
 /* ---- the rules' functions -------------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* convert/lint_data: constants that nothing reads, and double where float was meant. */
 #include "convert/lint.h"
 
+#include "convert/edit.h"
 #include "tensor/tensor.h"
 #include "util/status.h"
 
@@ -114,9 +115,9 @@ static clstm_status narrow(lint *l, ir_graph *g) {
 }
 
 static clstm_status cast(lint *l, ir_value *in, ir_value *out, clstm_type to, ir_node **made) {
-    ir_node *n = *made = lint_node(l, l->graph, "Cast", l->graph->opset, 1, &in, out);
-    if (n) UTIL_TRY(lint_set_int(l, n, "to", to));
-    return lint_check_node(l, n);
+    ir_node *n = *made = edit_node(l->graph, "Cast", l->graph->opset, 1, &in, out, l->err);
+    if (n) UTIL_TRY(edit_set_int(n, "to", to, l->err));
+    return edit_check(n, l->err);
 }
 
 /* Inputs and outputs stay double: a Cast behind each input, one in front of each output. */

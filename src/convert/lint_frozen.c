@@ -2,6 +2,7 @@
  * found by inferring shapes twice, at different sizes. */
 #include "convert/lint.h"
 
+#include "convert/edit.h"
 #include "tensor/tensor.h"
 #include "util/status.h"
 
@@ -65,23 +66,23 @@ static clstm_status stretch(lint *l, ir_node *n, int input, int axis, const stat
     UTIL_TRY(ir_const_data(s->c, &data, l->err));
     row.dims[axis] = 1;
     row.data = NULL;
-    ir_value *small = lint_new_const(l, g, &row), *which = lint_ints(l, g, 1, 1, &(int64_t){axis ? 1 : 0});
+    ir_value *small = edit_const(g, &row, l->err), *which = edit_ints(g, 1, 1, &(int64_t){axis ? 1 : 0}, l->err);
     if (!small || !which) return l->err->status;
     size_t bytes = (size_t)tensor_span(t, axis + 1, 3) * clstm_type_size(t->type);
     for (int64_t o = 0; o < (axis ? t->dims[0] : 1); o++)
         memcpy((char *)small->constant->tensor.data + (size_t)o * bytes, (const char *)data + (size_t)(o * t->dims[axis]) * bytes, bytes);
-    ir_node *shape = lint_node(l, g, "Shape", n->version, 1, &n->inputs[RNN_X], NULL);
-    UTIL_TRY(lint_check_node(l, shape));
-    ir_node *batch = lint_node(l, g, "Gather", n->version, 2, (ir_value *[]){shape->outputs[0], which}, NULL);
-    UTIL_TRY(lint_check_node(l, batch));
+    ir_node *shape = edit_node(g, "Shape", n->version, 1, &n->inputs[RNN_X], NULL, l->err);
+    UTIL_TRY(edit_check(shape, l->err));
+    ir_node *batch = edit_node(g, "Gather", n->version, 2, (ir_value *[]){shape->outputs[0], which}, NULL, l->err);
+    UTIL_TRY(edit_check(batch, l->err));
     ir_value *parts[3];
     for (int d = 0; d < 3; d++)
-        if (!(parts[d] = d == axis ? batch->outputs[0] : lint_ints(l, g, 1, 1, &t->dims[d]))) return l->err->status;
-    ir_node *whole = lint_node(l, g, "Concat", n->version, 3, parts, NULL);
-    if (whole) UTIL_TRY(lint_set_int(l, whole, "axis", 0));
-    UTIL_TRY(lint_check_node(l, whole));
-    ir_node *expand = lint_node(l, g, "Expand", n->version, 2, (ir_value *[]){small, whole->outputs[0]}, NULL);
-    UTIL_TRY(lint_check_node(l, expand));
+        if (!(parts[d] = d == axis ? batch->outputs[0] : edit_ints(g, 1, 1, &t->dims[d], l->err))) return l->err->status;
+    ir_node *whole = edit_node(g, "Concat", n->version, 3, parts, NULL, l->err);
+    if (whole) UTIL_TRY(edit_set_int(whole, "axis", 0, l->err));
+    UTIL_TRY(edit_check(whole, l->err));
+    ir_node *expand = edit_node(g, "Expand", n->version, 2, (ir_value *[]){small, whole->outputs[0]}, NULL, l->err);
+    UTIL_TRY(edit_check(expand, l->err));
     n->inputs[input] = expand->outputs[0];
     return CLSTM_OK;
 }
@@ -231,7 +232,7 @@ static clstm_status first_frozen(lint *l, const probes *p, bool *again) {
         say_target(from, sizeof from, r.target, r.rank);
         say_target(to, sizeof to, target, r.rank);
         if (!lint_found(l, n, LINT_PROVEN, "its shape %s holds sizes of the example, and fails at others; %s says the same for all", from, to)) return CLSTM_OK;
-        ir_value *shape = lint_ints(l, l->graph, 1, r.rank, target);
+        ir_value *shape = edit_ints(l->graph, 1, r.rank, target, l->err);
         if (!shape) return l->err->status;
         n->inputs[1] = shape;
         *again = true;

@@ -1,6 +1,7 @@
 /* convert/lint_layer: faults in the attributes, inputs and types of LSTM, GRU and RNN nodes. */
 #include "convert/lint.h"
 
+#include "convert/edit.h"
 #include "rnn/doubt.h"
 #include "tensor/tensor.h"
 #include "util/status.h"
@@ -15,7 +16,7 @@ static bool is(const ir_node *n, const char *op) { return !n->domain[0] && !strc
 clstm_status lint_gru_reset(lint *l, ir_node *n) {
     char why[700];
     if (!rnn_doubt_reset(n, l->producer, why, sizeof why) || !lint_found(l, n, 0, "%s", why)) return CLSTM_OK;
-    return lint_set_int(l, n, "linear_before_reset", 1);
+    return edit_set_int(n, "linear_before_reset", 1, l->err);
 }
 
 /* ---- activations ------------------------------------------------------------------------------------------------------------------ */
@@ -28,7 +29,7 @@ clstm_status lint_left_over(lint *l, ir_node *n) {
         if (!rnn_doubt_left_over(n, beta, &used, why, sizeof why) || !lint_found(l, n, LINT_PROVEN, "%s", why)) continue;
         ir_attr *a = (ir_attr *)(uintptr_t)ir_attr_find(n, names[beta]);
         if (used) a->count = used;
-        else lint_drop_attr(n, names[beta]);
+        else edit_drop_attr(n, names[beta]);
     }
     return CLSTM_OK;
 }
@@ -56,8 +57,8 @@ static clstm_status mend_lists(lint *l, ir_node *n, const rnn_function *f, size_
         *alpha = 1.0f / 6;
     }
     if (find_only || !*found) return CLSTM_OK;
-    UTIL_TRY(lint_set_floats(l, n, "activation_alpha", used[0], list[0]));
-    return lint_set_floats(l, n, "activation_beta", used[1], list[1]);
+    UTIL_TRY(edit_set_list(n, "activation_alpha", IR_ATTR_FLOATS, used[0], list[0], l->err));
+    return edit_set_list(n, "activation_beta", IR_ATTR_FLOATS, used[1], list[1], l->err);
 }
 
 clstm_status lint_hard_sigmoid(lint *l, ir_node *n) {
@@ -70,7 +71,7 @@ clstm_status lint_hard_sigmoid(lint *l, ir_node *n) {
     else if (is(n, "HardSigmoid")) found = !alpha || (alpha->kind == IR_ATTR_FLOAT && fifth(alpha->v.f) && !sixth(alpha->v.f));
     if (!found || !lint_found(l, n, 0, "HardSigmoid is 0.2x + 0.5 here and was so in Keras 2, but Keras 3 computes x/6 + 0.5: outputs differ if the model is of Keras 3"))
         return CLSTM_OK;
-    return count ? mend_lists(l, n, f, count, false, &found) : lint_set_float(l, n, "alpha", 1.0f / 6);
+    return count ? mend_lists(l, n, f, count, false, &found) : edit_set_float(n, "alpha", 1.0f / 6, l->err);
 }
 
 /* ---- shapes ----------------------------------------------------------------------------------------------------------------------- */
@@ -96,11 +97,11 @@ clstm_status lint_projection(lint *l, ir_node *n) {
 /* ---- layout ----------------------------------------------------------------------------------------------------------------------- */
 
 static clstm_status permute(lint *l, ir_node *n, ir_value *in, ir_value *out, size_t rank, const int64_t *perm, ir_value **made) {
-    ir_node *t = lint_node(l, n->graph, "Transpose", n->version, 1, &in, out);
+    ir_node *t = edit_node(n->graph, "Transpose", n->version, 1, &in, out, l->err);
     if (!t) return l->err->status;
-    UTIL_TRY(lint_set_ints(l, t, "perm", rank, perm));
+    UTIL_TRY(edit_set_list(t, "perm", IR_ATTR_INTS, rank, perm, l->err));
     *made = t->outputs[0];
-    return lint_check_node(l, t);
+    return edit_check(t, l->err);
 }
 
 clstm_status lint_layout(lint *l, ir_node *n) {
@@ -122,7 +123,7 @@ clstm_status lint_layout(lint *l, ir_node *n) {
         own->producer = n;
         UTIL_TRY(permute(l, n, own, out, i == RNN_Y ? 4 : 3, i == RNN_Y ? (int64_t[]){2, 0, 1, 3} : (int64_t[]){1, 0, 2}, &made));
     }
-    lint_drop_attr(n, "layout");
+    edit_drop_attr(n, "layout");
     return CLSTM_OK;
 }
 
@@ -132,9 +133,9 @@ clstm_status lint_lens(lint *l, ir_node *n) {
     ir_value *lens = lint_recurrent(n) ? lint_input(n, RNN_LENS) : NULL;
     if (!lens || type_of(l, lens)->type != CLSTM_INT64) return CLSTM_OK;
     if (!lint_found(l, n, LINT_PROVEN, "sequence_lens is int64, the standard asks for int32: runtimes refuse the model")) return CLSTM_OK;
-    ir_node *cast = lint_node(l, n->graph, "Cast", n->version, 1, &lens, NULL);
+    ir_node *cast = edit_node(n->graph, "Cast", n->version, 1, &lens, NULL, l->err);
     if (!cast) return l->err->status;
-    UTIL_TRY(lint_set_int(l, cast, "to", CLSTM_INT32));
+    UTIL_TRY(edit_set_int(cast, "to", CLSTM_INT32, l->err));
     n->inputs[RNN_LENS] = cast->outputs[0];
-    return lint_check_node(l, cast);
+    return edit_check(cast, l->err);
 }

@@ -125,6 +125,8 @@ bool op_attr_given(const ir_node *n, const char *name);
 
 /* CLSTM_BAD_ARGUMENT when a text of the row cannot be read or a function is missing. */
 clstm_status op_check_row(const op_desc *row, clstm_error *err);
+/* Whether the row lists the attribute. */
+bool op_row_has_attr(const op_desc *row, const char *name);
 /* The row for (domain, name) valid at `version`; NULL when there is none. *known says whether the name exists at any version. */
 typedef const op_desc *(*op_lookup)(void *user, const char *domain, const char *name, int version, bool *known);
 /* Attributes, arity and constant types of the node against its row, then row->check. */

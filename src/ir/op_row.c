@@ -158,6 +158,11 @@ static bool find_row(const op_desc *op, const char *name, attr_row *a) {
     return false;
 }
 
+bool op_row_has_attr(const op_desc *row, const char *name) {
+    attr_row a;
+    return find_row(row, name, &a);
+}
+
 static clstm_status check_attrs(ir_node *n, clstm_error *err) {
     attr_row a;
     char name[96];

@@ -127,7 +127,7 @@ static clstm_status convert(const clstm_model *model, clstm_session *session, vo
     (void)session, (void)zeros, (void)size;
     kept.count = 0;
     o->hash = 0xcbf29ce484222325ull;
-    if ((o->status = clstm_convert_onnx(model, NULL, 0, hash_output, &o->hash, &o->err)) == CLSTM_OK &&
+    if ((o->status = clstm_convert_onnx(model, NULL, hash_output, &o->hash, &o->err)) == CLSTM_OK &&
         (o->status = clstm_convert_weights_out(model, keep_weight, &kept, &o->err)) == CLSTM_OK)
         o->status = clstm_convert_weights_in(kept.items, kept.count, NULL, hash_output, &o->hash, &o->err);
     if (o->status == CLSTM_UNSUPPORTED)         /* no layer that PyTorch knows: as far as it goes */
