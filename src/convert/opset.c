@@ -207,6 +207,12 @@ static const struct { int since; const char *ops; clstm_status (*change)(ir_node
 
 static bool between(int since, int a, int b) { return (a < since) != (b < since); }
 
+static clstm_status move_attrs(ir_node *n, int to, clstm_error *err) {
+    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++)
+        if (between(moves[i].since, n->version, to) && listed(moves[i].ops, n->op_type)) UTIL_TRY((to > n->version ? to_input : to_attr)(n, &moves[i], err));
+    return CLSTM_OK;
+}
+
 static clstm_status change_node(ir_node *n, int to, clstm_error *err) {
     bool known, up = to > n->version;
     const op_desc *row = ops_find("", n->op_type, to, &known);
@@ -214,10 +220,10 @@ static clstm_status change_node(ir_node *n, int to, clstm_error *err) {
     if (!row || !n->op) return util_fail(err, CLSTM_UNSUPPORTED, "opset %d has no %s", to, n->op_type);
     for (int i = 0; i < n->n_in; i++) UTIL_TRY(check_value(n, n->inputs[i], to, err));
     for (int i = 0; i < n->n_out; i++) UTIL_TRY(check_value(n, n->outputs[i], to, err));
+    if (up) UTIL_TRY(move_attrs(n, to, err));
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
         if (between(changes[i].since, n->version, to) && listed(changes[i].ops, n->op_type)) UTIL_TRY(changes[i].change(n, up, err));
-    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++)
-        if (between(moves[i].since, n->version, to) && listed(moves[i].ops, n->op_type)) UTIL_TRY((up ? to_input : to_attr)(n, &moves[i], err));
+    if (!up) UTIL_TRY(move_attrs(n, to, err));
     UTIL_TRY(settle_attrs(n, row, to, err));
     n->op = row;
     n->version = to;

@@ -11,15 +11,16 @@
 
 enum { OLDEST_IR = 4 /* initialisers that are no inputs */, NEWEST_IR = 13 };
 
-/* A value with the name that it gets. */
-typedef struct named { const ir_value *value; const char *name; } named;
+/* A value or a node with the name that it gets; names in bodies give way. */
+typedef struct named { const void *owner; const char *name; bool inner; } named;
+typedef struct names { named *list; size_t n, cap; } names;
 typedef struct import { const char *domain; int version; } import;
 
 typedef struct exporter {
     wire_out out;
     const onnx_model *model;
     util_arena arena;
-    named *names;       size_t n_names, cap_names;          /* by value, once named */
+    names values, nodes;                                    /* by owner, once named */
     import *imports;    size_t n_imports, cap_imports;
     clstm_error *err;
 } exporter;
@@ -39,55 +40,61 @@ static clstm_status add_import(exporter *x, const char *domain, int version, con
     return CLSTM_OK;
 }
 
+static clstm_status add_name(exporter *x, names *to, const void *owner, const char *name, bool inner) {
+    if (!util_grow((void **)&to->list, &to->cap, to->n + 1, sizeof *to->list)) return util_no_memory(x->err);
+    to->list[to->n++] = (named){owner, name, inner};
+    return CLSTM_OK;
+}
+
 static clstm_status collect(exporter *x, const ir_graph *g) {
-    for (size_t i = 0; i < g->n_values; i++) {
-        if (!util_grow((void **)&x->names, &x->cap_names, x->n_names + 1, sizeof *x->names)) return util_no_memory(x->err);
-        x->names[x->n_names++] = (named){g->values[i], g->values[i]->name};
-    }
+    bool inner = g->parent != NULL;
+    for (size_t i = 0; i < g->n_values; i++) UTIL_TRY(add_name(x, &x->values, g->values[i], g->values[i]->name, inner));
     for (size_t i = 0; i < g->n_nodes; i++) {
+        if (*g->nodes[i]->name) UTIL_TRY(add_name(x, &x->nodes, g->nodes[i], g->nodes[i]->name, inner));
         UTIL_TRY(add_import(x, g->nodes[i]->domain, g->nodes[i]->version, g->nodes[i]));
         for (int b = 0; b < g->nodes[i]->n_bodies; b++) UTIL_TRY(collect(x, g->nodes[i]->bodies[b]));
     }
     return CLSTM_OK;
 }
 
-/* Values of the root come first among those of one name: the model's inputs and outputs keep theirs. */
+/* Those of the root come first among the owners of one name: the model's inputs and outputs keep theirs. */
 static int by_name(const void *a, const void *b) {
     const named *x = a, *y = b;
     int c = strcmp(x->name, y->name);
-    if (!c) c = (x->value->graph->parent != NULL) - (y->value->graph->parent != NULL);
-    return c;
+    return c ? c : x->inner - y->inner;
 }
-static int by_value(const void *a, const void *b) {
-    uintptr_t x = (uintptr_t)((const named *)a)->value, y = (uintptr_t)((const named *)b)->value;
+static int by_owner(const void *a, const void *b) {
+    uintptr_t x = (uintptr_t)((const named *)a)->owner, y = (uintptr_t)((const named *)b)->owner;
     return (x > y) - (x < y);
 }
 static int name_against(const void *key, const void *entry) { return strcmp(key, ((const named *)entry)->name); }
 
 /* Names that stand twice get an ending that nobody has. */
-static clstm_status tell_apart(exporter *x) {
-    size_t counter = 0, n = x->n_names;
+static clstm_status tell_apart(exporter *x, names *all) {
+    size_t counter = 0, n = all->n;
+    named *list = all->list;
     const char **fresh = util_calloc(n, sizeof *fresh);
     clstm_status s = fresh ? CLSTM_OK : util_no_memory(x->err);
-    if (n > 1) qsort(x->names, n, sizeof *x->names, by_name);
+    if (n > 1) qsort(list, n, sizeof *list, by_name);
     for (size_t i = 1; i < n && s == CLSTM_OK; i++) {
-        if (strcmp(x->names[i].name, x->names[i - 1].name)) continue;
-        size_t size = strlen(x->names[i].name) + 24;
+        if (strcmp(list[i].name, list[i - 1].name)) continue;
+        size_t size = strlen(list[i].name) + 24;
         char *made = util_arena_alloc(&x->arena, size, 1);
         if (!made) { s = util_no_memory(x->err); break; }
-        do snprintf(made, size, "%s~%zu", x->names[i].name, ++counter);
-        while (bsearch(made, x->names, n, sizeof *x->names, name_against));
+        do snprintf(made, size, "%s~%zu", list[i].name, ++counter);
+        while (bsearch(made, list, n, sizeof *list, name_against));
         fresh[i] = made;
     }
     for (size_t i = 0; i < n && s == CLSTM_OK; i++)
-        if (fresh[i]) x->names[i].name = fresh[i];
+        if (fresh[i]) list[i].name = fresh[i];
     free(fresh);
-    if (n > 1) qsort(x->names, n, sizeof *x->names, by_value);
+    if (n > 1) qsort(list, n, sizeof *list, by_owner);
     return s;
 }
 
-static const char *name_of(const exporter *x, const ir_value *v) {
-    const named key = {v, NULL}, *found = v ? bsearch(&key, x->names, x->n_names, sizeof *x->names, by_value) : NULL;
+/* "" for NULL and for what has no name. */
+static const char *name_of(const names *all, const void *owner) {
+    const named key = {.owner = owner}, *found = owner && all->n ? bsearch(&key, all->list, all->n, sizeof *all->list, by_owner) : NULL;
     return found ? found->name : "";
 }
 
@@ -133,7 +140,7 @@ static void write_type(wire_out *w, clstm_kind kind, bool optional, const clstm_
 static void write_port(exporter *x, unsigned field, const ir_value *v) {
     wire_out *w = &x->out;
     wire_mark m = onnx_out_begin(w, field);
-    onnx_out_text(w, 1, name_of(x, v));
+    onnx_out_text(w, 1, name_of(&x->values, v));
     if (v->kind != CLSTM_KIND_NONE) {
         wire_mark type = onnx_out_begin(w, 2);
         write_type(w, v->kind, v->optional, &v->type, v->dim_names);
@@ -182,9 +189,9 @@ static void write_attr(exporter *x, const ir_attr *a) {
 static void write_node(exporter *x, const ir_node *n) {
     wire_out *w = &x->out;
     wire_mark m = onnx_out_begin(w, 1);
-    for (int i = 0; i < n->n_in; i++) onnx_out_text(w, 1, name_of(x, n->inputs[i]));
-    for (int i = 0; i < n->n_out; i++) onnx_out_text(w, 2, name_of(x, n->outputs[i]));
-    if (*n->name) onnx_out_text(w, 3, n->name);
+    for (int i = 0; i < n->n_in; i++) onnx_out_text(w, 1, name_of(&x->values, n->inputs[i]));
+    for (int i = 0; i < n->n_out; i++) onnx_out_text(w, 2, name_of(&x->values, n->outputs[i]));
+    if (*n->name) onnx_out_text(w, 3, name_of(&x->nodes, n));
     onnx_out_text(w, 4, n->op_type);
     for (int i = 0; i < n->n_attrs; i++) write_attr(x, &n->attrs[i]);
     if (*n->domain) onnx_out_text(w, 7, n->domain);
@@ -197,7 +204,7 @@ static void graph_fields(exporter *x, const ir_graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) write_node(x, g->nodes[i]);
     onnx_out_text(&x->out, 2, *g->name ? g->name : "graph");
     for (size_t i = 0; i < g->n_values; i++)
-        if (g->values[i]->constant && !g->values[i]->producer) write_tensor(x, 5, g->values[i]->constant, name_of(x, g->values[i]));
+        if (g->values[i]->constant && !g->values[i]->producer) write_tensor(x, 5, g->values[i]->constant, name_of(&x->values, g->values[i]));
     for (size_t i = 0; i < g->n_in; i++) write_port(x, 11, g->inputs[i]);
     for (size_t i = 0; i < g->n_out; i++) write_port(x, 12, g->outputs[i]);
 }
@@ -233,7 +240,8 @@ static void write_model(exporter *x) {
 static clstm_status export_model(exporter *x, onnx_sink sink, void *user) {
     if (x->model->opset) UTIL_TRY(add_import(x, "", (int)x->model->opset, NULL));
     UTIL_TRY(collect(x, x->model->graph));
-    UTIL_TRY(tell_apart(x));
+    UTIL_TRY(tell_apart(x, &x->values));
+    UTIL_TRY(tell_apart(x, &x->nodes));
     write_model(x);
     if (x->out.status != CLSTM_OK) return x->out.status;
     x->out.sink = sink;
@@ -250,7 +258,8 @@ clstm_status onnx_export(const onnx_model *model, onnx_sink sink, void *user, cl
     x->err = x->out.err = err;
     clstm_status s = export_model(x, sink, user);
     free(x->out.lengths);
-    free(x->names);
+    free(x->values.list);
+    free(x->nodes.list);
     free(x->imports);
     util_arena_destroy(&x->arena);
     free(x);
