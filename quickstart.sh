@@ -7,8 +7,8 @@
 # CLSTM_BUILD names another build directory.
 set -eu
 cd "$(dirname "$0")"
-here=$(pwd)
-build=${CLSTM_BUILD:-$here/build}
+build=build configure=../configure      # relative: an absolute path with a space is refused by configure
+if [ -n "${CLSTM_BUILD:-}" ]; then build=$CLSTM_BUILD configure=$PWD/configure; fi
 jobs=$(nproc 2>/dev/null || echo 1)
 
 usage() {
@@ -83,12 +83,13 @@ install_deps() {
 }
 
 compile() {
-    [ -x configure ] || ./autogen.sh >&2
+    [ -e Makefile.in ] || ./autogen.sh >&2      # the last file that it makes
     mkdir -p "$build"
-    cd "$build"
-    [ -e config.status ] || "$here/configure" >&2
-    make --no-print-directory -j"$jobs" >&2
-    cd "$here"
+    (
+        cd "$build"
+        [ -e config.status ] || "$configure" >&2
+        make --no-print-directory -j"$jobs" >&2
+    )
 }
 
 # The forecaster on real sunspot numbers, beside what really came.
@@ -97,7 +98,7 @@ run_main_job() {
     echo "quickstart.sh: 48 months of sunspot numbers after $model/input.csv, as $model/model.onnx forecasts them" >&2
     "$build/tools/clstm-run" "$model/model.onnx" -i "series=$model/input.csv" --expect "forecast=$model/actual.csv" \
         --after series=132 --plot "$build/sunspots.svg"
-    echo "picture: $build/sunspots.svg"
+    echo "picture: $(cd "$build" && pwd)/sunspots.svg"
 }
 
 case ${1:-run} in
