@@ -6,6 +6,7 @@
 # Packages come through apt (as root, or through sudo without a question); elsewhere they are named and the script stops.
 # CLSTM_BUILD names another build directory.
 set -eu
+exec </dev/null     # nothing may ask, and libtool needs an open standard input
 cd "$(dirname "$0")"
 build=build configure=../configure      # relative: an absolute path with a space is refused by configure
 if [ -n "${CLSTM_BUILD:-}" ]; then build=$CLSTM_BUILD configure=$PWD/configure; fi
@@ -70,11 +71,11 @@ install_deps() {
     fi
     echo "quickstart.sh: installing $packages" >&2
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update </dev/null >&2 ||
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >&2 ||
         echo "quickstart.sh: apt-get update failed; trying with the lists that are here" >&2
     # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
-        -o Dpkg::Options::=--force-confold install $packages </dev/null >&2
+        -o Dpkg::Options::=--force-confold install $packages >&2
     packages=$(missing "$1")
     if [ -n "$packages" ]; then
         echo "quickstart.sh: still missing after the installation: $packages" >&2
