@@ -129,7 +129,8 @@ static int gather_inputs(job *j) {
     if (code < 0 && j->random) code = inputs_randomise(t, j->model, j->seed, &j->inputs);
     if (code < 0) code = inputs_complete(t, j->model, &j->inputs);
     if (code < 0 && nothing && !j->data && j->inputs.count)
-        fprintf(stderr, "%s: no inputs given, so random ones (seed 0); give them by -i NAME=FILE or -i NAME=VALUE,...\n", t->name);
+        fprintf(stderr, "%s: no inputs given, so random ones (seed 0)%s%s%s; give them by -i NAME=FILE or -i NAME=VALUE,...\n", t->name,
+                *j->inputs.unset ? ", unset dimensions 1 (" : "", j->inputs.unset, *j->inputs.unset ? " sets one)" : "");
     return code;
 }
 

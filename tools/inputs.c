@@ -81,7 +81,7 @@ static int give_one(const tool *t, const clstm_model *model, size_t index, const
 
 int inputs_start(const tool *t, const clstm_model *model, inputs *in) {
     clstm_error err = {0};
-    *in = (inputs){calloc(clstm_model_input_count(model) + 1, sizeof *in->items), clstm_model_input_count(model)};
+    *in = (inputs){.items = calloc(clstm_model_input_count(model) + 1, sizeof *in->items), .count = clstm_model_input_count(model)};
     if (!in->items) return tool_failed(t, &(clstm_error){CLSTM_NO_MEMORY, "out of memory"});
     for (size_t i = 0; i < t->shapes.count; i++)
         if (clstm_model_find_input(model, t->shapes.items[i].name) < 0) return no_such_input(t, model, t->shapes.items[i].name);
@@ -180,6 +180,15 @@ static void fill_random(const clstm_tensor *v, uint64_t *state) {
     }
 }
 
+/* A dimension that nobody gave is 1; how the first of them can be given is kept for the message. */
+static void set_unset(const clstm_port *port, clstm_tensor *shape, int d, inputs *in) {
+    char name[160];
+    shape->dims[d] = 1;
+    if (*in->unset) return;
+    if (port->dim_names[d]) snprintf(in->unset, sizeof in->unset, "--dim %s=N", io_escape(name, sizeof name, port->dim_names[d]));
+    else snprintf(in->unset, sizeof in->unset, "--shape %s=D0,D1,...", io_escape(name, sizeof name, port->name));
+}
+
 bool inputs_can_be_random(const tool *t, const clstm_model *model) {
     clstm_error err;
     clstm_tensor want;
@@ -204,7 +213,7 @@ int inputs_randomise(const tool *t, const clstm_model *model, uint64_t seed, inp
         if (port->kind == CLSTM_KIND_SEQUENCE || one->want.rank < 0) return tool_refuse(t, "input %s has no shape that random numbers could fill; give it by -i", port_text(what, sizeof what, port));
         clstm_tensor shape = one->want;
         for (int d = 0; d < shape.rank; d++)
-            if (shape.dims[d] < 0 && !known_dim(model, in, port->dim_names[d], &shape.dims[d])) shape.dims[d] = 1;
+            if (shape.dims[d] < 0 && !known_dim(model, in, port->dim_names[d], &shape.dims[d])) set_unset(port, &shape, d, in);
         if (io_tensor_make(&one->value.tensor, shape.type, shape.rank, shape.dims, IO_MAX_BYTES, &err) != CLSTM_OK) return tool_refuse(t, "input %s: %s", port_text(what, sizeof what, port), err.message);
         one->value.kind = CLSTM_KIND_TENSOR;
         one->random = true;

@@ -13,7 +13,11 @@ typedef struct input {
     char source[256];           /* for people: the file, "literal", "random" */
 } input;
 
-typedef struct inputs { input *items; size_t count; } inputs;
+typedef struct inputs {
+    input *items;
+    size_t count;
+    char unset[200];            /* the option that gives the first dimension which random values took to be 1; "" where all were known */
+} inputs;
 
 /* Space for every input of the model; applies --shape and --dim, then --const. Each returns -1 to go on or an exit code,
  * the message having been printed. */
@@ -21,9 +25,9 @@ int inputs_start(const tool *t, const clstm_model *model, inputs *in);
 /* The arguments of all -i, names first. */
 int inputs_give(const tool *t, const clstm_model *model, char *const *arguments, size_t count, inputs *in);
 int inputs_from_data(const tool *t, const clstm_model *model, const char *dir, inputs *in);
-/* Fills what is missing from a seeded generator; unknown dimensions are those of given inputs of the same name, else 1. */
 /* Whether every input has a kind and rank that random numbers can fill. */
 bool inputs_can_be_random(const tool *t, const clstm_model *model);
+/* Fills what is missing from a seeded generator; unknown dimensions are those of given inputs of the same name, else 1. */
 int inputs_randomise(const tool *t, const clstm_model *model, uint64_t seed, inputs *in);
 /* Says which inputs are missing, exit code 2; -1 when none is. */
 int inputs_complete(const tool *t, const clstm_model *model, const inputs *in);
