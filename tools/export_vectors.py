@@ -20,9 +20,10 @@ As a command:
   new draw for each of --sets; -i NAME=FILE.npy takes them from a file (first set only, unless
   repeated); --data FILE.npz, repeated, is one data set each, arrays named as the inputs are.
   --chain OUT=IN feeds output OUT of set N to input IN of set N+1 (states of a streaming model).
-  --exporter torchscript|dynamo|auto: auto takes dynamo where this torch has it (2.5 and up)
-  and onnxscript is installed, and TorchScript, saying so, for what dynamo cannot export. Opset: 17
-  (TorchScript) or 18 (dynamo) unless --opset says otherwise.
+  --exporter torchscript|dynamo|auto: auto takes dynamo where this torch has it (2.5 and up), and
+  TorchScript, saying so, where onnxscript is not installed and for what dynamo cannot export.
+  Opset: 17 (TorchScript) or 18 (dynamo) unless --opset says otherwise.
+  DIR is changed only when all has gone well; other files in it stay.
 
 As a library:
 
@@ -43,6 +44,7 @@ import inspect
 import os
 import shutil
 import sys
+import tempfile
 import warnings
 
 import numpy as np
@@ -125,14 +127,27 @@ def has_dynamo():
     return "dynamo" in inspect.signature(torch.onnx.export).parameters
 
 
+def _say(what):
+    print(f"export_vectors.py: {what}", file=sys.stderr)
+
+
+def _first_line(error):
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def _pick_exporter(exporter):
     """The exporters to try, in order."""
-    if exporter == "auto":
-        able = has_dynamo() and importlib.util.find_spec("onnxscript") is not None
-        return ["dynamo", "torchscript"] if able else ["torchscript"]
-    if exporter == "dynamo" and not has_dynamo():
+    if exporter == "torchscript" or (exporter == "auto" and not has_dynamo()):
+        return ["torchscript"]
+    if not has_dynamo():
         raise RuntimeError(f"torch {torch.__version__} has no dynamo exporter (2.5 and up have)")
-    return [exporter]
+    if importlib.util.find_spec("onnxscript") is None:
+        wanted = "the dynamo exporter needs onnxscript, which is not installed"
+        if exporter == "dynamo":
+            raise RuntimeError(wanted)
+        _say(f"{wanted}; TorchScript instead")
+        return ["torchscript"]
+    return ["dynamo", "torchscript"] if exporter == "auto" else ["dynamo"]
 
 
 def _export_dynamo(module, args, path, names_in, names_out, dynamic_axes, opset):
@@ -162,7 +177,7 @@ def _export(module, args, path, names_in, names_out, dynamic_axes, opset, export
             if name == tried[-1]:
                 raise
             # torch.export fixes an LSTM's time axis, for one
-            print(f"export_vectors: dynamo: {str(error).splitlines()[0]}; TorchScript instead", file=sys.stderr)
+            _say(f"dynamo: {_first_line(error)}; TorchScript instead")
 
 
 def _check_inputs(path, flat_count):
@@ -175,7 +190,7 @@ def _check_inputs(path, flat_count):
     stored = {t.name for t in graph.initializer}
     real = [v.name for v in graph.input if v.name not in stored]
     if len(real) != flat_count:
-        raise RuntimeError(f"{path}: {flat_count} inputs given, but the exported graph takes {real}")
+        raise RuntimeError(f"{flat_count} inputs given, but the exported graph takes {real}")
 
 
 def export_vectors(module, data_sets, directory, input_names=None, output_names=None,
@@ -199,24 +214,31 @@ def export_vectors(module, data_sets, directory, input_names=None, output_names=
         if out not in names_out or into not in names_in:
             raise ValueError(f"chain {out}={into}: outputs are {names_out}, inputs {names_in}")
 
-    os.makedirs(directory, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="export_vectors.") as staged:
+        _write_model(module, data_sets[0], staged, names_in, names_out, dynamic_axes or {}, opset, exporter, metadata or {})
+        answers = _write_sets(module, data_sets, staged, names_in, names_out, chain or {})
+        _move_into(staged, directory)
+    return answers
+
+
+def _write_model(module, args, directory, names_in, names_out, dynamic_axes, opset, exporter, metadata):
     path = os.path.join(directory, "model.onnx")
     with warnings.catch_warnings():
         # the LSTM exporter warns of any batch size but one, whatever the initial states are
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size")
         warnings.filterwarnings("ignore", message="The shape inference of prim::Constant type")
-        _export(module, data_sets[0], path, names_in, names_out, dynamic_axes or {}, opset, exporter)
-    _check_inputs(path, len(first))
-    if metadata:
-        # protobuf merges concatenated messages: field 14 of ModelProto is metadata_props
-        with open(path, "ab") as f:
-            for key, value in metadata.items():
-                pair = _field(1, str(key).encode()) + _field(2, str(value).encode())
-                f.write(_field(14, pair))
+        warnings.filterwarnings("ignore", message="You are using the legacy TorchScript-based ONNX export")
+        _export(module, args, path, names_in, names_out, dynamic_axes, opset, exporter)
+    _check_inputs(path, len(names_in))
+    # protobuf merges concatenated messages: field 14 of ModelProto is metadata_props
+    with open(path, "ab") as f:
+        for key, value in metadata.items():
+            pair = _field(1, str(key).encode()) + _field(2, str(value).encode())
+            f.write(_field(14, pair))
 
-    for old in os.listdir(directory):
-        if old.startswith("test_data_set_"):
-            shutil.rmtree(os.path.join(directory, old))
+
+def _write_sets(module, data_sets, directory, names_in, names_out, chain):
+    """test_data_set_N with the module's own outputs, which are returned as numpy arrays."""
     answers, carried = [], {}
     for n, args in enumerate(data_sets):
         flat = [carried.get(name, t) for name, t in zip(names_in, _flatten(args))]
@@ -229,10 +251,20 @@ def export_vectors(module, data_sets, directory, input_names=None, output_names=
             for i, (name, tensor) in enumerate(zip(names, tensors)):
                 with open(os.path.join(here, f"{kind}_{i}.pb"), "wb") as f:
                     f.write(tensor_bytes(tensor, name))
-        carried = {into: outputs[names_out.index(out)].clone() for out, into in (chain or {}).items()}
+        carried = {into: outputs[names_out.index(out)].clone() for out, into in chain.items()}
         answers.append([t.detach().to(torch.float32).numpy() if t.dtype == torch.bfloat16
                         else t.detach().numpy() for t in outputs])
     return answers
+
+
+def _move_into(staged, directory):
+    """What was written takes the place of an earlier export; other files of the directory stay."""
+    os.makedirs(directory, exist_ok=True)
+    for old in os.listdir(directory):
+        if old.startswith("test_data_set_"):
+            shutil.rmtree(os.path.join(directory, old))
+    for made in os.listdir(staged):
+        shutil.move(os.path.join(staged, made), os.path.join(directory, made))
 
 
 def _copy(value):
@@ -367,7 +399,7 @@ def main(argv=None):
     parser.add_argument("--train", action="store_true", help="export in training mode")
     options = parser.parse_args(argv)
     if torch is None:
-        print("export_vectors.py: needs torch (Debian: python3-torch)", file=sys.stderr)
+        _say("needs torch (Debian: python3-torch)")
         return 1
     try:
         names, sets = _collect_sets(options)
@@ -377,8 +409,7 @@ def main(argv=None):
             options.opset, options.exporter, dict(m.split("=", 1) for m in options.metadata),
             dict(c.split("=", 1) for c in options.chain), options.train)
     except Exception as error:      # whatever the module or the exporter raises is the user's answer
-        first = (str(error).splitlines() or [""])[0]
-        print(f"export_vectors.py: {first or type(error).__name__}", file=sys.stderr)
+        _say(_first_line(error))
         return 1
     print(f"{options.output_dir}: model.onnx, {len(answers)} data sets, "
           f"{len(answers[0])} outputs each, torch {torch.__version__}")
