@@ -124,6 +124,11 @@ static uint32_t decode(const unsigned char *s, size_t *length) {
     return c;
 }
 
+/* What drives a terminal, ends a line, or reverses the order of the text around it; below U+0020 the formats differ. */
+static bool is_control(uint32_t c) {
+    return (c >= 0x7F && c < 0xA0) || c == 0x61C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
 void io_put_json(io_buffer *b, const char *text) {
     io_puts(b, "\"");
     for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
@@ -131,7 +136,7 @@ void io_put_json(io_buffer *b, const char *text) {
         uint32_t c = decode(s, &n);
         if (c == '"' || c == '\\') io_putf(b, "\\%c", (int)c);
         else if (c == '\n') io_puts(b, "\\n");
-        else if (c < 0x20 || (c >= 0x7F && c < 0xA0)) io_putf(b, "\\u%04x", (unsigned)c);
+        else if (c < 0x20 || is_control(c)) io_putf(b, "\\u%04x", (unsigned)c);
         else if (c == 0xFFFD) io_puts(b, "\xEF\xBF\xBD");
         else io_put(b, s, n);
         s += n;
@@ -148,7 +153,7 @@ void io_put_xml(io_buffer *b, const char *text) {
         else if (c == '&') io_puts(b, "&amp;");
         else if (c == '"') io_puts(b, "&quot;");
         else if (c == '\n' || c == '\t') io_puts(b, " ");
-        else if (c < 0x20 || (c >= 0x7F && c < 0xA0) || c >= 0xFFFD) {
+        else if (c < 0x20 || is_control(c) || c >= 0xFFFD) {
             if (c > 0xFFFF) io_put(b, s, n); else io_puts(b, "\xEF\xBF\xBD");
         } else io_put(b, s, n);
         s += n;

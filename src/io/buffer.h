@@ -22,9 +22,9 @@ const char *io_real_text(char *out, size_t size, double value);
 void io_put_json(io_buffer *b, const char *text);
 /* A number as JSON: NaN and the infinities, which JSON lacks, become the strings "NaN", "Infinity", "-Infinity". */
 void io_put_json_number(io_buffer *b, double value);
-/* Text for XML (SVG, JUnit): markup escaped, characters that XML 1.0 forbids replaced. */
+/* Text for XML (SVG, JUnit): markup escaped, controls, and what reverses the order of text, replaced. */
 void io_put_xml(io_buffer *b, const char *text);
-/* Text from a model for a terminal: control characters, quotes and invalid UTF-8 as \xNN. Returns out. */
+/* Text from a model for a terminal: control characters, marks that reverse the order of text, quotes and invalid UTF-8 as \xNN. Returns out. */
 const char *io_escape(char *out, size_t size, const char *text);
 
 /* Writes the buffer to `path` ("-" is stdout), completely or not at all. */

@@ -35,14 +35,22 @@ bool util_is_text(const void *bytes, size_t size) {
     return true;
 }
 
+/* Whether the sequence of n bytes at s (0: none) is one that a terminal or a reader is not to see: controls, C1 ones (U+0080..U+009F)
+ * included, ends of lines, and what reverses the order of the text around it. */
+static bool is_control(const unsigned char *s, size_t n) {
+    if (*s < 0x20 || *s == 0x7F) return true;
+    if (n == 2) return (*s == 0xC2 && s[1] < 0xA0) || (*s == 0xD8 && s[1] == 0x9C);     /* U+061C */
+    if (n != 3 || *s != 0xE2) return false;
+    return (s[1] == 0x80 && (s[2] == 0x8E || s[2] == 0x8F || (s[2] >= 0xA8 && s[2] <= 0xAE))) || (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9);
+}
+
 const char *util_escape(char *out, size_t size, const char *text) {
     const unsigned char *s = (const unsigned char *)(text ? text : "");
     size_t used = 0;
     if (!size) return out;
     while (*s) {
         size_t n = utf8_length(s, 4);
-        /* C1 controls (U+0080..U+009F) drive terminals as well. */
-        bool control = *s < 0x20 || *s == 0x7F || *s == '"' || *s == '\\' || (*s == 0xC2 && n == 2 && s[1] < 0xA0);
+        bool control = *s == '"' || *s == '\\' || is_control(s, n);
         size_t need = n && !control ? n : 4;
         if (used + need + 4 > size) {
             if (used + 4 <= size) { memcpy(out + used, "...", 3); used += 3; }
@@ -60,8 +68,9 @@ const char *util_escape(char *out, size_t size, const char *text) {
 static void one_line(char *text) {
     for (unsigned char *s = (unsigned char *)text; *s;) {
         size_t n = utf8_length(s, 4);
-        if (*s < 0x20 || *s == 0x7F || !n) { *s++ = '?'; continue; }
-        s += n;
+        bool bad = !n || is_control(s, n);
+        for (size_t i = 0; i < (n ? n : 1); i++, s++)
+            if (bad) *s = '?';
     }
 }
 

@@ -72,6 +72,9 @@ static const struct { const char *text, *escaped; } escapes[] = {
     {"\xe2\x82", "\\xe2\\x82"},                                   /* cut short */
     {"\xc2\x9b" "31m", "\\xc2\\x9b31m"},                          /* C1 control: a terminal's CSI */
     {"\x7f", "\\x7f"},
+    {"\xe2\x80\xae" "a", "\\xe2\\x80\\xaea"},              /* right to left from here */
+    {"\xe2\x81\xa9" "a", "\\xe2\\x81\\xa9a"}, {"\xe2\x80\xa8", "\\xe2\\x80\\xa8"}, {"\xd8\x9c", "\\xd8\\x9c"},
+    {"\xe2\x80\xa7", "\xe2\x80\xa7"}, {"\xe2\x81\xaa", "\xe2\x81\xaa"},
 };
 
 START_TEST(escape)
