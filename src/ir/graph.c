@@ -145,6 +145,40 @@ void ir_replace_uses(ir_graph *root, ir_value *from, ir_value *to) {
     each_graph(root, replace_in, pair);
 }
 
+static ir_value *now(ir_value *v) {
+    while (v && v->instead) v = v->instead;
+    return v;
+}
+
+/* Chains stay short: what takes a place is itself what stands there now. */
+void ir_give_way(ir_value *from, ir_value *to) {
+    to = now(to);
+    if (from != to) from->instead = to;
+}
+
+void ir_follow(ir_node *n) {
+    for (int k = 0; k < n->n_in; k++) n->inputs[k] = now(n->inputs[k]);
+}
+
+void ir_follow_outputs(ir_graph *g) {
+    for (size_t i = 0; i < g->n_out; i++) g->outputs[i] = now(g->outputs[i]);
+}
+
+static void follow_in(ir_graph *g, void *arg) {
+    (void)arg;
+    for (size_t i = 0; i < g->n_nodes; i++) ir_follow(g->nodes[i]);
+    ir_follow_outputs(g);
+}
+static void forget_in(ir_graph *g, void *arg) {
+    (void)arg;
+    for (size_t i = 0; i < g->n_values; i++) g->values[i]->instead = NULL;
+}
+
+void ir_follow_all(ir_graph *root) {
+    each_graph(root, follow_in, NULL);
+    each_graph(root, forget_in, NULL);
+}
+
 static void zero_uses(ir_graph *g, void *arg) {
     (void)arg;
     for (size_t i = 0; i < g->n_values; i++) g->values[i]->uses = 0;

@@ -22,6 +22,7 @@ struct ir_value {
     ir_graph *graph;                        /* the graph that owns it */
     int id;                                 /* index into graph->values */
     int uses;                               /* as of the last ir_count_uses */
+    ir_value *instead;                      /* what has taken its place, until the next ir_follow_all */
     void *user;                             /* free for passes and the plan */
 };
 
@@ -96,6 +97,12 @@ ir_attr *ir_attr_add(ir_node *n, const char *name, ir_attr_kind kind);   /* NULL
 
 /* Every use of `from` (node inputs in g and the bodies below, graph outputs) becomes `to`. */
 void ir_replace_uses(ir_graph *root, ir_value *from, ir_value *to);
+/* The same for passes that replace many, each in constant time: a pass reads a node after ir_follow, a graph's outputs after
+ * ir_follow_outputs, and ends with ir_follow_all. */
+void ir_give_way(ir_value *from, ir_value *to);
+void ir_follow(ir_node *n);
+void ir_follow_outputs(ir_graph *g);
+void ir_follow_all(ir_graph *root);
 /* Counts the uses (node inputs in all graphs from root down, graph outputs) of every value into value->uses. */
 void ir_count_uses(ir_graph *root);
 /* Nodes of the graph and of the bodies below it. */

@@ -58,6 +58,11 @@ static clstm_status run_Det(op_ctx *c) {
     return CLSTM_OK;
 }
 
+static double flops(const op_ctx *c) {
+    const clstm_tensor *x = op_in(c, 0);
+    return 2.0 / 3 * (double)clstm_tensor_count(x) * (double)x->dims[x->rank - 1];
+}
+
 const op_desc ops_determinant[] = {
-    {.domain = "", .name = "Det", .since = 11, .inputs = "X:T", .outputs = "Y:T", .types = "T=float*", .attrs = "", .infer = infer_Det, .prepare = prepare_Det, .run = run_Det},
+    {.domain = "", .name = "Det", .since = 11, .inputs = "X:T", .outputs = "Y:T", .types = "T=float*", .attrs = "", .infer = infer_Det, .prepare = prepare_Det, .run = run_Det, .flops = flops},
     OP_ARRAY_END};

@@ -272,7 +272,16 @@ static clstm_status run(op_ctx *c) {
     return CLSTM_OK;
 }
 
+/* Each operand is met once for every place of all labels, inside the output and out. */
+static double flops(const op_ctx *c) {
+    const einsum *w = c->prepared;
+    double n = w->n_operands;
+    if (w->product) return 2.0 * (double)w->batches * (double)w->p.m * (double)w->p.k * (double)w->p.n;
+    for (int l = 0; l < w->n_labels; l++) n *= (double)w->size[l];
+    return n;
+}
+
 const op_desc ops_einsum[] = {
     {.domain = "", .name = "Einsum", .since = 12, .inputs = "Inputs+:T", .outputs = "Output:T", .types = "T=num*", .attrs = "equation:s!",
-     .infer = infer, .prepare = prepare, .run = run},
+     .infer = infer, .prepare = prepare, .run = run, .flops = flops},
     OP_ARRAY_END};

@@ -96,3 +96,9 @@ op_complex *op_fourier_run(const op_fourier *f, op_complex *x, op_complex *work,
     if (inverse) conjugate(x, f->n);
     return x;
 }
+
+double op_fourier_flops(const op_fourier *f) {
+    double sum = 0;
+    for (int i = 0; i < f->n_factors; i++) sum += f->factor[i] <= 4 ? 8.5 : 8.0 * (double)f->factor[i];
+    return sum * (double)f->n;
+}

@@ -21,5 +21,7 @@ void op_fourier_plan(op_fourier *f, int64_t n, op_complex *root);
 /* Transforms x[0..n) with exp(-i...), or exp(+i...) when `inverse` (not divided by n); `work` has n places. Returns where the result
  * stands: x or work. */
 op_complex *op_fourier_run(const op_fourier *f, op_complex *x, op_complex *work, int inverse);
+/* Operations of one transform. */
+double op_fourier_flops(const op_fourier *f);
 
 #endif

@@ -311,6 +311,10 @@ BOTH(lrn,
             y[at] = (T)((double)x[at] / pow(n->bias + n->alpha / (double)n->size * sum, n->beta));
         }
     })
+static double flops_lrn(const op_ctx *ctx) {
+    const norm *n = ctx->prepared;
+    return 2.0 * (double)clstm_tensor_count(op_in(ctx, 0)) * (double)(n->size < n->channels ? n->size : n->channels);
+}
 static clstm_status prepare_lrn(op_ctx *ctx) {
     norm *n = begin(ctx);
     if (!n) return util_no_memory(ctx->err);
@@ -337,6 +341,6 @@ const op_desc ops_norm[] = {
     {"", "LpNormalization", 1, 0, "input:T", "output:T", "T=float*", "axis:i=-1 p:i=2", .check = check_lp, .infer = infer_lp, .prepare = prepare_lp, .run = run},
     {"", "RMSNormalization", 23, 0, "X:T scale:T", "Y:T", "T=float*", "axis:i=-1 epsilon:f=0.00001 stash_type:i=1", .infer = infer_rms, .prepare = prepare_rms, .run = run},
     {"", "MeanVarianceNormalization", 9, 0, "X:T", "Y:T", "T=float*", "axes:I", .infer = infer_mvn, .prepare = prepare_mvn, .run = run},
-    {"", "LRN", 1, 0, "X:T", "Y:T", "T=float*", "alpha:f=0.0001 beta:f=0.75 bias:f=1 size:i!", .check = check_lrn, .infer = infer_lrn, .prepare = prepare_lrn, .run = run},
+    {"", "LRN", 1, 0, "X:T", "Y:T", "T=float*", "alpha:f=0.0001 beta:f=0.75 bias:f=1 size:i!", .check = check_lrn, .infer = infer_lrn, .prepare = prepare_lrn, .run = run, .flops = flops_lrn},
     OP_ARRAY_END,
 };

@@ -178,10 +178,15 @@ static clstm_status run_pool(op_ctx *ctx) {
     return CLSTM_OK;
 }
 
+static double flops(const op_ctx *ctx) {
+    const pool *p = ctx->prepared;
+    return (double)clstm_tensor_count(op_out(ctx, 0)) * (double)p->w.kernel[0] * (double)p->w.kernel[1] * (double)p->w.kernel[2];
+}
+
 #define ROW(name, since, until, in, out, types, attrs) \
-    {"", name, since, until, in, out, types, attrs, .check = check_pool, .infer = infer_pool, .prepare = prepare_pool, .run = run_pool}
+    {"", name, since, until, in, out, types, attrs, .check = check_pool, .infer = infer_pool, .prepare = prepare_pool, .run = run_pool, .flops = flops}
 #define GLOBAL(name, since, attrs) \
-    {"", name, since, 0, "X:T", "Y:T", "T=float*", attrs, .infer = infer_pool, .prepare = prepare_pool, .run = run_pool}
+    {"", name, since, 0, "X:T", "Y:T", "T=float*", attrs, .infer = infer_pool, .prepare = prepare_pool, .run = run_pool, .flops = flops}
 const op_desc ops_pool[] = {
     ROW("MaxPool", 1, 0, "X:T", "Y:T Indices?:int64", "T=float*,int8,uint8", OP_WINDOW_ATTRS " ceil_mode:i=0 storage_order:i=0"),
     ROW("AveragePool", 1, 0, "X:T", "Y:T", "T=float*", OP_WINDOW_ATTRS " ceil_mode:i=0 count_include_pad:i=0"),

@@ -284,9 +284,20 @@ static clstm_status run_resize(op_ctx *c) {
     return CLSTM_OK;
 }
 
+static double flops(const op_ctx *c) {
+    const resize *r = c->prepared;
+    const clstm_tensor *x = op_in(c, 0);
+    double sum = 0, outer = 1;
+    for (int d = 0; d < x->rank; d++) {
+        outer *= (double)r->axes[d].out;
+        if (r->changes[d]) sum += 2 * outer * (double)r->axes[d].taps * (double)tensor_span(x, d + 1, x->rank);
+    }
+    return sum;
+}
+
 #define ROW(op, first, last, in, attributes) \
     {.domain = "", .name = op, .since = first, .until = last, .inputs = in, .outputs = "Y:T", .types = "T=all R=float*", .attrs = attributes, \
-     .check = check_resize, .infer = infer_resize, .prepare = prepare_resize, .run = run_resize}
+     .check = check_resize, .infer = infer_resize, .prepare = prepare_resize, .run = run_resize, .flops = flops}
 #define ATTRS "coordinate_transformation_mode:s=half_pixel cubic_coeff_a:f=-0.75 exclude_outside:i=0 extrapolation_value:f=0 mode:s=nearest nearest_mode:s=round_prefer_floor"
 const op_desc ops_resize[] = {
     ROW("Upsample", 7, 8, "X:T", "mode:s=nearest scales:F!"),

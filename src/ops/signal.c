@@ -186,13 +186,18 @@ static clstm_status run_stft(op_ctx *ctx) {
     return CLSTM_OK;
 }
 
+static double flops(const op_ctx *ctx) {
+    const transform *t = ctx->prepared;
+    return op_fourier_flops(&t->f) * (double)t->outer * (double)(t->frames ? t->frames : t->inner);
+}
+
 #define DFT(first, last, in, attributes) \
     {.domain = "", .name = "DFT", .since = first, .until = last, .inputs = in, .outputs = "output:T1", .types = "T1=float* T2=int32,int64", \
-     .attrs = attributes, .infer = infer_dft, .prepare = prepare_dft, .run = run_dft}
+     .attrs = attributes, .infer = infer_dft, .prepare = prepare_dft, .run = run_dft, .flops = flops}
 const op_desc ops_signal[] = {
     DFT(17, 19, "input:T1 dft_length?:T2", "axis:i=1 inverse:i=0 onesided:i=0"),
     DFT(20, 0, "input:T1 dft_length?:T2 axis?:int64", "inverse:i=0 onesided:i=0"),
     {.domain = "", .name = "STFT", .since = 17, .inputs = "signal:T1 frame_step:T2 window?:T1 frame_length?:T2", .outputs = "output:T1",
-     .types = "T1=float* T2=int32,int64", .attrs = "onesided:i=1", .infer = infer_stft, .prepare = prepare_stft, .run = run_stft},
+     .types = "T1=float* T2=int32,int64", .attrs = "onesided:i=1", .infer = infer_stft, .prepare = prepare_stft, .run = run_stft, .flops = flops},
     OP_ARRAY_END,
 };

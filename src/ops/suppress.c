@@ -100,9 +100,15 @@ static clstm_status run(op_ctx *c) {
     return status;
 }
 
+/* Every box is held against those that stay; overlap takes some twenty operations. */
+static double flops(const op_ctx *c) {
+    const clstm_tensor *scores = op_in(c, 1);
+    return 20.0 * (double)clstm_tensor_count(scores) * (double)scores->dims[2] / 2;
+}
+
 const op_desc ops_suppress[] = {
     {.domain = "", .name = "NonMaxSuppression", .since = 10,
      .inputs = "boxes:float scores:float max_output_boxes_per_class?:int64 iou_threshold?:float score_threshold?:float", .outputs = "selected_indices:int64",
-     .attrs = "center_point_box:i=0", .check = check, .infer = infer, .run = run, .flags = OP_ALLOCATES},
+     .attrs = "center_point_box:i=0", .check = check, .infer = infer, .run = run, .flags = OP_ALLOCATES, .flops = flops},
     OP_ARRAY_END,
 };

@@ -17,7 +17,7 @@ static plan_slot *slot_in(const plan_block *b, const ir_value *v) { return v && 
 static clstm_status new_storage(plan_block *b, size_t bytes, int step, int *out, clstm_error *err) {
     plan_storage *st = &b->storages[b->n_storages];
     if (bytes > SIZE_MAX / 2) return util_fail(err, CLSTM_LIMIT, "a value of %zu bytes does not fit in memory", bytes);
-    *st = (plan_storage){round64(bytes), 0, step, step};
+    *st = (plan_storage){.bytes = round64(bytes), .first = step, .last = step, .joined = -1};
     *out = (int)b->n_storages++;
     return CLSTM_OK;
 }
@@ -110,13 +110,24 @@ static void find_lifetimes(plan_block *b) {
     for (size_t i = 0; i < b->graph->n_out; i++) use(b, b->graph->outputs[i], (int)b->n_steps);
 }
 
+/* Lets the slot lie in the storage that has taken its own in. */
+static plan_slot *settle_slot(const plan_block *b, plan_slot *s) {
+    if (s && s->storage >= 0 && b->storages[s->storage].joined >= 0) {
+        s->offset += b->storages[s->storage].shift;
+        s->storage = b->storages[s->storage].joined;
+    }
+    return s;
+}
+
+static plan_slot *settled_slot(const plan_block *b, const ir_value *v) { return settle_slot(b, slot_in(b, v)); }
+
 static bool can_overwrite(const plan_block *b, const plan_step_s *s, int step, int i, const plan_slot *out) {
-    const plan_slot *in = slot_in(b, s->node->inputs[i]);
+    const plan_slot *in = settled_slot(b, s->node->inputs[i]);
     size_t bi, bo;
     if (!(s->node->op->inplace >> i & 1) || !in || in->storage < 0 || in->storage == out->storage) return false;
     if (b->storages[in->storage].last != step || !tensor_bytes(&in->value.tensor, &bi) || !tensor_bytes(&out->value.tensor, &bo) || bi != bo) return false;
     for (int k = 0; k < s->node->n_in; k++) {
-        const plan_slot *other = slot_in(b, s->node->inputs[k]);
+        const plan_slot *other = settled_slot(b, s->node->inputs[k]);
         if (k == i || !other || other->storage != in->storage) continue;
         if (!(s->node->op->inplace >> k & 1) || other->offset != in->offset || !tensor_same_shape(&other->value.tensor, &in->value.tensor)) return false;
     }
@@ -131,15 +142,15 @@ static void share_in_place(plan_block *b) {
         for (int k = 0; k < s->node->n_in && k < 32; k++) {
             if (!can_overwrite(b, s, (int)i, k, out)) continue;
             plan_slot *in = slot_in(b, s->node->inputs[k]);
-            int gone = out->storage;
-            size_t shift = in->offset;
-            if (b->storages[gone].last > b->storages[in->storage].last) b->storages[in->storage].last = b->storages[gone].last;
-            b->storages[gone].bytes = 0;
-            for (size_t v = 0; v < b->graph->n_values; v++)
-                if (b->slots[v].storage == gone) { b->slots[v].storage = in->storage; b->slots[v].offset += shift; }
+            plan_storage *gone = &b->storages[out->storage];    /* fresh: nothing has joined it */
+            if (gone->last > b->storages[in->storage].last) b->storages[in->storage].last = gone->last;
+            gone->bytes = 0;
+            gone->joined = in->storage;
+            gone->shift = in->offset;
             break;
         }
     }
+    for (size_t v = 0; v < b->graph->n_values; v++) settle_slot(b, &b->slots[v]);
 }
 
 /* ---- placing ------------------------------------------------------------------------------------------------------------------- */
@@ -149,33 +160,78 @@ static int larger(const void *x, const void *y) {
     if (a->bytes != b->bytes) return a->bytes < b->bytes ? 1 : -1;
     return a < b ? -1 : 1;
 }
-static int lower_offset(const void *x, const void *y) {
+static int earlier(const void *x, const void *y) {
     const plan_storage *a = *(const plan_storage *const *)x, *b = *(const plan_storage *const *)y;
-    return a->offset < b->offset ? -1 : a->offset > b->offset;
+    if (a->first != b->first) return a->first < b->first ? -1 : 1;
+    return a < b ? -1 : 1;
+}
+static int ends_earlier(const void *x, const void *y) {
+    const plan_storage *a = *(const plan_storage *const *)x, *b = *(const plan_storage *const *)y;
+    if (a->last != b->last) return a->last < b->last ? -1 : 1;
+    return a < b ? -1 : 1;
 }
 
-static clstm_status place_storages(plan_block *b, clstm_error *err) {
-    size_t n = b->n_storages, alive;
-    plan_storage **order = util_calloc(n, sizeof *order), **near = util_calloc(n, sizeof *near);
-    if (!order || !near) { free(order); free(near); return util_no_memory(err); }
-    for (size_t i = 0; i < n; i++) order[i] = &b->storages[i];
-    qsort(order, n, sizeof *order, larger);
-    b->arena_bytes = 0;
-    for (size_t i = 0; i < n && order[i]->bytes; i++) {
-        alive = 0;
-        for (size_t k = 0; k < i; k++)
-            if (order[k]->first <= order[i]->last && order[i]->first <= order[k]->last) near[alive++] = order[k];
-        qsort(near, alive, sizeof *near, lower_offset);
-        size_t at = 0;
-        for (size_t k = 0; k < alive; k++) {
-            if (near[k]->offset >= at + order[i]->bytes) break;
-            if (near[k]->offset + near[k]->bytes > at) at = near[k]->offset + near[k]->bytes;
+/* The lowest place that is free while `st` lives; `placed` are sorted by offset, and `st` is put among them. */
+static void fit(plan_storage *st, plan_storage **placed, size_t n) {
+    size_t at = 0, k = 0, to = n;
+    for (; k < n; k++) {
+        const plan_storage *p = placed[k];
+        if (p->last < st->first || st->last < p->first) continue;
+        if (p->offset >= at + st->bytes) break;
+        if (p->offset + p->bytes > at) at = p->offset + p->bytes;
+    }
+    st->offset = at;
+    for (; to > 0 && placed[to - 1]->offset > at; to--) placed[to] = placed[to - 1];
+    placed[to] = st;
+}
+
+/* Storages of a class need a place of at most 2^(64 - class) bytes, and more than half of it. */
+static int size_class(const plan_storage *st) { return __builtin_clzll(st->bytes - 1); }
+
+/* Storages in order of time: each takes the place of one of its size class that has come to its end, or a new one behind *top. */
+static void reuse(plan_storage **starts, plan_storage **ends, plan_storage **spare, size_t n, size_t *top) {
+    struct { size_t first, n; } class[64] = {{0, 0}};
+    qsort(ends, n, sizeof *ends, ends_earlier);
+    for (size_t i = 0; i < n; i++) class[size_class(starts[i])].n++;
+    for (size_t i = 0, at = 0; i < 64; at += class[i].n, class[i].n = 0, i++) class[i].first = at;
+    qsort(starts, n, sizeof *starts, earlier);
+    for (size_t i = 0, done = 0; i < n; i++) {
+        plan_storage *st = starts[i];
+        for (; ends[done]->last < st->first; done++) {
+            int c = size_class(ends[done]);
+            spare[class[c].first + class[c].n++] = ends[done];
         }
-        order[i]->offset = at;
-        if (at + order[i]->bytes > b->arena_bytes) b->arena_bytes = at + order[i]->bytes;
+        int c = size_class(st);
+        if (class[c].n) {
+            st->offset = spare[class[c].first + --class[c].n]->offset;
+        } else {
+            st->offset = *top;
+            *top += (size_t)1 << (64 - c);
+        }
+    }
+}
+
+/* So many of the largest are fitted, in quadratic time; a graph with more values than that gets by with sizes rounded up. */
+enum { MOST_FITTED = 8192 };
+
+static clstm_status place_storages(plan_block *b, clstm_error *err) {
+    size_t n = b->n_storages, live = 0;
+    plan_storage **order = util_calloc(3 * n, sizeof *order), **more = order + n;
+    if (!order) return util_no_memory(err);
+    for (size_t i = 0; i < n; i++)
+        if (b->storages[i].bytes) order[live++] = &b->storages[i];
+    qsort(order, live, sizeof *order, larger);
+    b->arena_bytes = 0;
+    for (size_t i = 0; i < live && i < MOST_FITTED; i++) {
+        fit(order[i], more, i);
+        if (order[i]->offset + order[i]->bytes > b->arena_bytes) b->arena_bytes = order[i]->offset + order[i]->bytes;
+    }
+    if (live > MOST_FITTED) {
+        n = live - MOST_FITTED;
+        memcpy(more, order + MOST_FITTED, n * sizeof *more);
+        reuse(order + MOST_FITTED, more, more + n, n, &b->arena_bytes);
     }
     free(order);
-    free(near);
     return CLSTM_OK;
 }
 

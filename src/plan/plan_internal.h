@@ -18,7 +18,12 @@ typedef struct plan_slot {
     void *home;                 /* address in the arena */
 } plan_slot;
 
-typedef struct plan_storage { size_t bytes, offset; int first, last; } plan_storage;   /* first, last: step indices */
+typedef struct plan_storage {
+    size_t bytes, offset;
+    int first, last;            /* step indices */
+    int joined;                 /* the storage that has taken this one in; -1: none */
+    size_t shift;               /* where in it */
+} plan_storage;
 
 typedef struct plan_step_s {
     ir_node *node;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct simplifier { ir_graph *root; bool changed; clstm_error *err; } simplifier;
+typedef struct simplifier { bool changed; clstm_error *err; } simplifier;
 
 static bool is(const ir_node *n, const char *op) { return n && !n->domain[0] && !strcmp(n->op_type, op); }
 
@@ -66,7 +66,7 @@ static bool changes_nothing(const simplifier *s, const ir_node *n) {
 /* Who reads n's result reads `by` from now on; fold_batch counts on the number. */
 static void replace(simplifier *s, ir_node *n, ir_value *by) {
     by->uses += n->outputs[0]->uses - (n->inputs[0] == by);
-    ir_replace_uses(s->root, n->outputs[0], by);
+    ir_give_way(n->outputs[0], by);
     n->mark = IR_DEAD;
     s->changed = true;
 }
@@ -179,6 +179,7 @@ static clstm_status fold_batch(simplifier *s, ir_node *bn, ir_node *conv) {
 static clstm_status simplify_graph(simplifier *s, ir_graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         ir_node *n = g->nodes[i];
+        ir_follow(n);
         for (int b = 0; b < n->n_bodies; b++) UTIL_TRY(simplify_graph(s, n->bodies[b]));
         if (n->mark == IR_DEAD || !n->n_in || !n->n_out || !n->inputs[0] || !n->outputs[0]) continue;
         if (changes_nothing(s, n) || idle_dropout(n)) { replace(s, n, n->inputs[0]); continue; }
@@ -193,9 +194,10 @@ static clstm_status simplify_graph(simplifier *s, ir_graph *g) {
 
 clstm_status plan_simplify(ir_graph *root, const op_env *env, bool *changed, clstm_error *err) {
     (void)env;
-    simplifier s = {root, false, err};
+    simplifier s = {false, err};
     ir_count_uses(root);
     clstm_status status = simplify_graph(&s, root);
+    ir_follow_all(root);
     *changed |= s.changed;
     return status;
 }

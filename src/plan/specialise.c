@@ -13,7 +13,8 @@ typedef struct specialiser {
     bool loading;
     int depth;
     bool changed;
-    size_t budget;                          /* bytes that folding may still store */
+    size_t bytes;                           /* that folding may still store */
+    double work;                            /* operations that it may still do */
 } specialiser;
 
 clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err) {
@@ -75,12 +76,34 @@ static bool foldable(const specialiser *s, const op_ctx *c) {
         if (c->in[i] && tensor_bytes(&c->in[i]->tensor, &b)) in += b;
     for (int i = 0; i < c->n_out && !(op->flags & OP_ALLOCATES); i++)
         if (c->out[i] && tensor_bytes(&c->out[i]->tensor, &b)) out += b;
-    return (out <= ((size_t)1 << 20) || out <= 2 * in) && out <= s->budget;
+    return (out <= ((size_t)1 << 20) || out <= 2 * in) && out <= s->bytes;
 }
 
-static clstm_status run_once(op_ctx *c) {
+/* An element read or written counts as so many operations: the slowest row takes some ten nanoseconds for one. */
+enum { ELEMENT_WORK = 8 };
+
+static double elements(clstm_value *const *v, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        if (v[i] && clstm_tensor_count(&v[i]->tensor) > 0) sum += (double)clstm_tensor_count(&v[i]->tensor);
+    return sum;
+}
+
+/* Takes the prepared node's work from the budget; false when so much is better left to the runs that ask for it. */
+static bool afford(specialiser *s, const op_ctx *c) {
+    const op_desc *op = c->node->op;
+    double work = ELEMENT_WORK * (elements(c->out, c->n_out) + (op->flags & OP_SHAPE_ONLY ? 0 : elements(c->in, c->n_in))), flops = op->flops ? op->flops(c) : 0;
+    if (flops > work) work = flops;
+    if (!(work <= s->work)) return false;
+    s->work -= work;
+    return true;
+}
+
+/* OP_DEFER: more work than folding may do. */
+static clstm_status run_once(specialiser *f, op_ctx *c) {
     const op_desc *op = c->node->op;
     clstm_status s = op->prepare ? op->prepare(c) : CLSTM_OK;
+    if (s == CLSTM_OK && !afford(f, c)) s = OP_DEFER;
     if (s == CLSTM_OK && c->scratch_bytes && !(c->scratch = util_aligned_alloc(c->scratch_bytes))) s = util_no_memory(c->err);
     if (s == CLSTM_OK) s = op->run(c);
     if (op->release) op->release(c);
@@ -127,12 +150,12 @@ static clstm_status fold(specialiser *s, op_ctx *c) {
             if (!c->out[i]) continue;
             if (!tensor_bytes(&c->out[i]->tensor, &bytes) || !(c->out[i]->tensor.data = util_aligned_alloc(bytes))) status = util_no_memory(c->err);
         }
-        if (status == CLSTM_OK) status = run_once(c);
+        if (status == CLSTM_OK) status = run_once(s, c);
         for (int i = 0; i < c->n_out && status == CLSTM_OK; i++)
             if (c->out[i] && c->out[i]->kind == CLSTM_KIND_SEQUENCE) goto keep;
         for (int i = 0; i < c->n_out && status == CLSTM_OK; i++) {
             size_t bytes;
-            if (c->out[i] && tensor_bytes(&c->out[i]->tensor, &bytes)) s->budget -= bytes < s->budget ? bytes : s->budget;
+            if (c->out[i] && tensor_bytes(&c->out[i]->tensor, &bytes)) s->bytes -= bytes < s->bytes ? bytes : s->bytes;
         }
         for (int i = 0; i < c->n_out && status == CLSTM_OK; i++)
             if (c->out[i]) status = adopt(n->outputs[i], c->out[i], c->err);
@@ -158,7 +181,7 @@ static clstm_status splice(specialiser *s, ir_graph *g, size_t at, ir_graph *bod
         g->values[g->n_values++] = v;
     }
     for (int i = 0; i < n->n_out; i++)
-        if (n->outputs[i]) ir_replace_uses(g, n->outputs[i], body->outputs[i]);     /* seen here and below; g may be a body that is only tried */
+        if (n->outputs[i]) ir_give_way(n->outputs[i], body->outputs[i]);
     memmove(g->nodes + at + 1 + body->n_nodes, g->nodes + at + 1, (g->n_nodes - at - 1) * sizeof *g->nodes);
     for (size_t i = 0; i < body->n_nodes; i++) {
         ir_node *m = body->nodes[i];
@@ -223,7 +246,7 @@ static clstm_status visit_node(specialiser *s, ir_node *n, clstm_error *err) {
         }
         if (known && foldable(s, &c)) {
             status = fold(s, &c);
-            if (status != CLSTM_OK && status != CLSTM_NO_MEMORY) util_context(err, status, "%s", ir_node_text(text, sizeof text, n));
+            if (status != CLSTM_OK && status != CLSTM_NO_MEMORY && status != OP_DEFER) util_context(err, status, "%s", ir_node_text(text, sizeof text, n));
         }
     }
     util_arena_destroy(&scratch);
@@ -233,14 +256,17 @@ static clstm_status visit_node(specialiser *s, ir_node *n, clstm_error *err) {
 }
 
 static clstm_status visit_graph(specialiser *s, ir_graph *g, clstm_error *err) {
+    ir_follow_outputs(g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         ir_node *n = g->nodes[i];
         if (n->mark == IR_DEAD) continue;
+        ir_follow(n);
         /* What was declared for intermediate values is a hint: only inference counts. */
         for (int k = 0; k < n->n_out; k++)
             if (n->outputs[k] && !n->outputs[k]->constant) { n->outputs[k]->kind = CLSTM_KIND_NONE; n->outputs[k]->type.type = CLSTM_TYPE_NONE; n->outputs[k]->type.rank = -1; }
         UTIL_TRY(n->n_bodies ? visit_control(s, g, i, err) : visit_node(s, n, err));
     }
+    ir_follow_outputs(g);
     ir_graph_sweep(g);
     return CLSTM_OK;
 }
@@ -278,21 +304,25 @@ void plan_remove_dead(ir_graph *root) {
     while (remove_dead_in(root));
 }
 
-/* What folding may store: some times what is there. Each Concat of a constant with itself doubles it, and a file has many nodes. */
-static size_t fold_budget(const ir_graph *root) {
-    size_t sum = (size_t)64 << 20, bytes;
+/* What folding may store and do: some times what is there. Each Concat of a constant with itself doubles it, a product of three
+ * numbers may be of any size, and a file has many nodes. */
+static void set_budget(specialiser *s, const ir_graph *root) {
+    size_t sum = 0, bytes;
     for (size_t i = 0; i < root->n_values; i++)
-        if (root->values[i]->constant && tensor_bytes(&root->values[i]->constant->tensor, &bytes) && bytes < SIZE_MAX / 8) sum += 4 * bytes;
-    return sum;
+        if (root->values[i]->constant && tensor_bytes(&root->values[i]->constant->tensor, &bytes) && bytes < SIZE_MAX / 8) sum += bytes;
+    s->bytes = ((size_t)64 << 20) + 4 * sum;
+    s->work = (double)(1 << 30) + 64 * (double)sum;
 }
 
 clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err) {
-    specialiser s = {env, loading, 0, false, fold_budget(root)};
+    specialiser s = {.env = env, .loading = loading};
+    set_budget(&s, root);
     bool changed = true;
     size_t nodes = ir_count_nodes(root);
     /* Passes open the way for folds and the other way round; eight rounds are far beyond what real models need. */
     for (int round = 0; round < 8 && changed; round++) {
         UTIL_TRY(visit_graph(&s, root, err));
+        ir_follow_all(root);
         ir_note_gone(root, IR_GONE_FOLDED, &nodes);
         plan_remove_dead(root);
         ir_note_gone(root, IR_GONE_UNUSED, &nodes);
