@@ -103,6 +103,7 @@ static clstm_status start(const tool *t, job *j, check_case *c, const compare_ru
     if (pipe(ends)) return problem(err, "pipe");
     fflush(stdout);
     fflush(stderr);
+    double now = tool_now_us();
     pid_t pid = fork();
     if (pid < 0) {
         clstm_status status = problem(err, "fork");
@@ -115,7 +116,7 @@ static clstm_status start(const tool *t, job *j, check_case *c, const compare_ru
         child(t, c, rule, ends[1]);
     }
     close(ends[1]);
-    *j = (job){.pid = pid, .fd = ends[0], .c = c, .start = tool_now_us()};
+    *j = (job){.pid = pid, .fd = ends[0], .c = c, .start = now};
     return CLSTM_OK;
 }
 

@@ -197,6 +197,22 @@ START_TEST(left_over_values_warn)
 }
 END_TEST
 
+/* What a later operator set means is not known: a warning, and the newest known reading. */
+START_TEST(later_operator_sets_warn)
+{
+    oracle_case c;
+    trial t;
+    make(&c, first_of(1));
+    c.opset = _i == 0 ? 28 : 29;
+    (void)attempt(&t, &c);
+    expect_values(&t, &c, 0);
+    ck_assert_int_eq(t.warnings, _i);
+    ck_assert_msg(_i == 0 || strstr(t.warning, "29 is newer") != NULL, "\"%s\" does not name the version", t.warning);
+    trial_free(&t);
+    oracle_case_free(&c);
+}
+END_TEST
+
 /* Bit k of the index asks for output k, bit 3 for empty names at the end. */
 START_TEST(any_subset_of_outputs)
 {
@@ -354,6 +370,7 @@ Suite *unit_suite(void)
     unit_add_loop(s, "row 13: outputs", any_subset_of_outputs, 1, 8);
     unit_add_loop(s, "row 13: outputs, empty tail", any_subset_of_outputs, 9, 16);
     unit_add(s, "row 14: disagreement", hidden_size_must_agree);
+    unit_add_loop(s, "row 15: later than known", later_operator_sets_warn, 0, 2);
     unit_add(s, "row 16: run-time weights", run_time_weights_count_at_each_run);
     unit_add_loop(s, "row 18: range", lengths_out_of_range_refuse_the_run, 0, 4);
     unit_add_loop(s, "row 18: constant", constant_lengths, 0, 3);
