@@ -12,6 +12,9 @@
 #define LINEAR3 .activations = {"Affine", "Affine", "Affine"}
 #define LINEAR2 .activations = {"Affine", "Affine"}
 #define LINEAR1 .activations = {"Affine"}
+/* The same for the kernels' fused steps, which have no Affine: HardSigmoid(1, 0) is the identity within [0, 1], Relu above 0. */
+#define FUSED3 .activations = {"HardSigmoid", "Relu", "Relu"}, .alpha_count = 1, .alpha = {1}, .beta_count = 1
+#define FUSED2 .activations = {"HardSigmoid", "Relu"}, .alpha_count = 1, .alpha = {1}, .beta_count = 1
 
 const hand_case hand_cases[] = {
     /* i=2 o=3 f=5 c=7: C = 5*11 + 2*7 = 69, H = 3*69 */
@@ -26,15 +29,28 @@ const hand_case hand_cases[] = {
      .Y_h = V(32, 3200)},
     /* z=2 r=3 h=5+(3*7)*1=26: H = (1-2)*26 + 2*7 */
     {.row = 1, .what = "GRU gates z,r,h", .op = ORACLE_GRU, ONE, LINEAR2, .X = V(1), .W = V(2, 3, 5), .R = V(0, 0, 1), .h = V(7), .Y = V(-12), .Y_h = V(-12)},
+    /* i=0.5 o=0.25 f=0.75 c=3: C = 0.75*4 + 0.5*3, H = 0.25*C */
+    {.row = 1, .what = "LSTM gates i,o,f,c, fused", .op = ORACLE_LSTM, ONE, FUSED3, .X = V(1), .W = V(0.5, 0.25, 0.75, 3), .R = V(0, 0, 0, 0), .c = V(4),
+     .Y_h = V(1.125), .Y_c = V(4.5)},
+    /* z=0.25 r=0.5 h=5+(0.5*8)*1: H = 0.75*9 + 0.25*8 */
+    {.row = 1, .what = "GRU gates z,r,h, fused", .op = ORACLE_GRU, ONE, FUSED2, .X = V(1), .W = V(0.25, 0.5, 5), .R = V(0, 0, 1), .h = V(8), .Y_h = V(8.75)},
     /* P = i,o,f = 2,3,5 and c0 = 7, c = 1: i = 14, f = 35, C = 35*7 + 14 = 259; o = 3*259 = 777 sees the new C; H = 777*259 */
     {.row = 2, .what = "i and f see the old C, o the new", .op = ORACLE_LSTM, ONE, LINEAR3, .X = V(0), .W = V(0, 0, 0, 0), .R = V(0, 0, 0, 0),
      .bias = V(0, 0, 0, 1, 0, 0, 0, 0), .c = V(7), .P = V(2, 3, 5), .Y_h = V(201243), .Y_c = V(259)},
+    /* P = 1/8,1/16,1/4 and c0 = 2, c = 1: i = 1/4, f = 1/2, C = 1 + 1/4; o = C/16 */
+    {.row = 2, .what = "i and f see the old C, o the new, fused", .op = ORACLE_LSTM, ONE, FUSED3, .X = V(0), .W = V(0, 0, 0, 0), .R = V(0, 0, 0, 0),
+     .bias = V(0, 0, 0, 1, 0, 0, 0, 0), .c = V(2), .P = V(0.125, 0.0625, 0.25), .Y_h = V(0.09765625), .Y_c = V(1.25)},
     /* z=0 r=3, Wbh=2 Rbh=5 Rh=7 h0=11: (3*11)*7 + 5 + 2 */
     {.row = 3, .what = "linear_before_reset 0", .op = ORACLE_GRU, ONE, LINEAR2, .X = V(0), .W = V(0, 0, 0), .R = V(0, 0, 7), .bias = V(0, 3, 2, 0, 0, 5),
      .h = V(11), .Y_h = V(238)},
     /* 3*(11*7 + 5) + 2 */
     {.row = 3, .what = "linear_before_reset 1", .op = ORACLE_GRU, ONE, LINEAR2, .linear_before_reset = 1, .X = V(0), .W = V(0, 0, 0), .R = V(0, 0, 7),
      .bias = V(0, 3, 2, 0, 0, 5), .h = V(11), .Y_h = V(248)},
+    /* r = 0.5, h0 = 4: (0.5*4)*7 + 5 + 2, and 0.5*(4*7 + 5) + 2 */
+    {.row = 3, .what = "linear_before_reset 0, fused", .op = ORACLE_GRU, ONE, FUSED2, .X = V(0), .W = V(0, 0, 0), .R = V(0, 0, 7), .bias = V(0, 0.5, 2, 0, 0, 5),
+     .h = V(4), .Y_h = V(21)},
+    {.row = 3, .what = "linear_before_reset 1, fused", .op = ORACLE_GRU, ONE, FUSED2, .linear_before_reset = 1, .X = V(0), .W = V(0, 0, 0), .R = V(0, 0, 7),
+     .bias = V(0, 0.5, 2, 0, 0, 5), .h = V(4), .Y_h = V(18.5)},
     /* i=11 o=22 f=33 c=44: C = 33*2 + 11*44 = 550, H = 22*550 */
     {.row = 4, .what = "B is Wb then Rb", .op = ORACLE_LSTM, ONE, LINEAR3, .X = V(0), .W = V(0, 0, 0, 0), .R = V(0, 0, 0, 0),
      .bias = V(1, 2, 3, 4, 10, 20, 30, 40), .c = V(2), .Y_h = V(12100), .Y_c = V(550)},
@@ -91,10 +107,15 @@ const hand_case hand_cases[] = {
     /* i = 3 and c = 5 become 2, C = 4 is kept, h sees 2, o = 1 */
     {.row = 11, .what = "clip bounds h's input too", .op = ORACLE_LSTM, ONE, LINEAR3, .clip = 2, .X = V(1), .W = V(3, 1, 0, 5), .R = V(0, 0, 0, 0), .Y_h = V(2),
      .Y_c = V(4)},
+    /* i = 3 becomes 2, of which HardSigmoid makes 1; c = 5 becomes 2; C = 2 + 2 is kept, h sees 2, f = o = 1 */
+    {.row = 11, .what = "clip bounds h's input too, fused", .op = ORACLE_LSTM, ONE, FUSED3, .clip = 2, .X = V(1), .W = V(3, 1, 1, 5), .R = V(0, 0, 0, 0), .c = V(2),
+     .Y_h = V(2), .Y_c = V(4)},
     {.row = 11, .what = "clip below zero, GRU", .op = ORACLE_GRU, ONE, LINEAR2, .clip = 2, .X = V(1), .W = V(0, 0, -5), .R = V(0, 0, 0), .Y_h = V(-2)},
     {.row = 11, .what = "clip, RNN", .op = ORACLE_RNN, ONE, LINEAR1, .clip = 2, .X = V(1), .W = V(5), .R = V(0), .Y_h = V(2)},
     /* i = 0.25: f = 0.75 whatever W, R, B and P say of f; C = 0.75*8 + 0.25*4 = 7 */
     {.row = 12, .what = "input_forget", .op = ORACLE_LSTM, ONE, LINEAR3, .input_forget = true, .X = V(1), .W = V(0.25, 1, 50, 4), .R = V(0, 0, 60, 0),
+     .bias = V(0, 0, 70, 0, 0, 0, 80, 0), .h = V(1), .c = V(8), .P = V(0, 0, 100), .Y_h = V(7), .Y_c = V(7)},
+    {.row = 12, .what = "input_forget, fused", .op = ORACLE_LSTM, ONE, FUSED3, .input_forget = true, .X = V(1), .W = V(0.25, 1, 50, 4), .R = V(0, 0, 60, 0),
      .bias = V(0, 0, 70, 0, 0, 0, 80, 0), .h = V(1), .c = V(8), .P = V(0, 0, 100), .Y_h = V(7), .Y_c = V(7)},
     /* after i's activation: HardSigmoid(1) = 0.7, so f = 0.3 */
     {.row = 12, .what = "input_forget after the activation", .op = ORACLE_LSTM, ONE, .activations = {"HardSigmoid", "Affine", "Affine"}, .input_forget = true,
@@ -150,6 +171,8 @@ const hand_case hand_cases[] = {
     {.row = 23, .what = "row 11 as ONNX Runtime has it", .op = ORACLE_LSTM, ONE, LINEAR3, .alpha_count = 3, .alpha = {1, 1, 1}, .clip = 2,
      .onnxruntime_semantics = true, .X = V(1), .W = V(3, 1, 0, 5),
      .R = V(0, 0, 0, 0), .Y_h = V(4), .Y_c = V(4)},
+    {.row = 23, .what = "row 11 as ONNX Runtime has it, fused", .op = ORACLE_LSTM, ONE, FUSED3, .clip = 2, .onnxruntime_semantics = true, .X = V(1),
+     .W = V(3, 1, 1, 5), .R = V(0, 0, 0, 0), .c = V(2), .Y_h = V(4), .Y_c = V(4)},
 };
 
 const size_t hand_case_count = sizeof hand_cases / sizeof hand_cases[0];
