@@ -388,7 +388,8 @@ CLSTM_API size_t clstm_session_memory(const clstm_session *session);
  * A session carries states when options.carry asks for it or clstm_session_carry names a pair. Each run then reads the carried
  * inputs from a state and leaves the new values there; nobody sets those inputs. A session has a state of its own; others can
  * be attached in its place, so that one session serves many streams in turn, or all at once with clstm_session_run_streams.
- * clstm_session_set_input on a carried input gives its shape and, with data, the value that the session's own state takes next. */
+ * clstm_session_set_input on a carried input gives its shape and, with data, the value that the session's own state takes next; an open
+ * dimension that nobody gives is taken to be as large as the other inputs make it. */
 
 typedef struct clstm_state clstm_state;
 
@@ -423,10 +424,13 @@ CLSTM_API size_t clstm_state_saved_size(const clstm_state *state);
 CLSTM_API clstm_status clstm_state_save(const clstm_state *state, void *buffer, size_t size, clstm_error *err);
 CLSTM_API clstm_status clstm_state_load(clstm_state *state, const void *buffer, size_t size, clstm_error *err);
 
-/* Runs use `state` (kept by reference) until another is attached; NULL: the session's own. */
+/* Runs use `state` (kept by reference) until another is attached; NULL: the session's own. A state whose parts differ in name, type or
+ * shape from what the session carries is refused: here, or by the run when no plan is there yet. */
 CLSTM_API clstm_status clstm_session_attach(clstm_session *session, clstm_state *state, clstm_error *err);
-/* One batched run of `count` independent streams: lane i of the batch reads and updates states[i], a state of one lane. The inputs
- * set must have batch `count`. Lanes join and leave from call to call; a run that fails leaves every state as it was. */
+/* One batched run of `count` independent streams: lane i of the batch reads and updates states[i], a state of one lane, or NULL: an empty
+ * lane, whose inputs are read and whose results mean nothing. The inputs set must have batch `count`. Lanes join and leave from call to
+ * call, by another number of states (a shape to prepare, one of options.plan_cache; then nothing is allocated) or by empty lanes. The same
+ * state twice is refused. A run that fails leaves every state as it was; the session's own state has no part in it. */
 CLSTM_API clstm_status clstm_session_run_streams(clstm_session *session, clstm_state *const *states, size_t count, clstm_error *err);
 
 /* ---- Streams along time --------------------------------------------------------------------------------------------------------

@@ -39,15 +39,13 @@ typedef struct api_amend {
 /* clstm_model_load; `amend` may be NULL. */
 clstm_status api_load(const char *path, const clstm_model_options *options, const api_amend *amend, clstm_model **out, clstm_error *err);
 
-/* A carried state as a plan sees it: the plan's input and output (behind the model's own for states of layers). The plan reads the state's
- * memory itself, or `copy` where an output shows the old state when the new one is stored. */
+/* A carried state as a plan sees it: the plan's input and output (behind the model's own for states of layers). */
 typedef struct session_part {
     size_t input, output, bytes;
     const char *name;
     clstm_value value;
     ir_const *initial;
     int lane_axis;
-    void *copy, *home;
 } session_part;
 
 /* The session's plans, by the shapes of its inputs. */
@@ -58,9 +56,9 @@ typedef struct session_plan {
     const clstm_value **views;              /* what plan_run reads: &inputs[i], NULL for declared constants, a part's value */
     session_part *parts;
     size_t n_parts;
-    unsigned char *copies;                  /* the parts' copies */
-    size_t copies_bytes;
-    bool locked;
+    unsigned char *room;                    /* where the plan reads states from that are gathered or must outlast the run; NULL: neither */
+    size_t room_bytes;
+    bool room_locked, shown;                /* shown: an output may lie in the memory of a state */
 } session_plan;
 
 /* Output `output` of the model is the next value of input `input`. */
@@ -90,6 +88,7 @@ struct clstm_session {
     int *pair_of;                           /* for each input: its pair, or -1 */
     bool *pending;                          /* a carried input's data were set: the own state takes them at the next run */
     clstm_state *own, *attached;
+    const clstm_state *checked;             /* the state found to have the current plan's parts, or NULL */
     clstm_trace_fn trace_fn;
     void *trace_user;
     struct op_trace trace;
@@ -100,22 +99,36 @@ struct clstm_state {
     state_part *parts;
     size_t n_parts, bytes;
     unsigned char *memory, *initial;        /* initial NULL: zero */
-    bool locked;
+    bool locked, taken;                     /* taken: a lane of the batch that is being gathered */
 };
 
-/* ---- carry.c ---- */
+/* ---- state_pairs.c ---- */
 /* Finds and checks the pairs that options.carry asks for. */
 clstm_status session_find_pairs(clstm_session *s, clstm_error *err);
-/* Gives carried inputs that nobody set a shape. */
+/* Gives carried inputs that nobody set a shape; -1 where neither the model nor the other inputs tell. */
 void session_shape_carried(clstm_session *s);
+/* The same with guess `n` in place of -1; false past the last guess. *guessed: there was need for one. */
+bool session_guess_carried(clstm_session *s, size_t n, bool *guessed);
 /* Lists the parts of a plan just built and lays out its views. */
 clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *err);
 void session_drop_parts(session_plan *p);
-/* Before a run: the state whose memory the plan reads, checked against the parts. After it: the new values are stored. */
+/* Whether the state has the parts that the plan carries, by name, type and shape. */
+clstm_status session_check_state(const session_plan *p, const clstm_state *st, clstm_error *err);
+/* Before a run: the state that the plan is to read, checked against the parts. After it: the new values are stored. */
+clstm_state *session_state(const clstm_session *s);
 clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error *err);
-clstm_status session_leave_state(session_plan *p, clstm_error *err);
+void session_place_state(session_plan *p, const clstm_state *st);
+clstm_status session_leave_state(const session_plan *p, clstm_state *st, clstm_error *err);
+/* What the run made are states of the parts' type and shape, even where only the run knew. */
+clstm_status session_check_results(const session_plan *p, clstm_error *err);
 /* Makes the own state when the plan needs one (in prepare, so that run allocates nothing). */
 clstm_status session_own_state(clstm_session *s, session_plan *p, clstm_error *err);
+
+/* ---- streams.c ---- */
+/* Room for the states of a batch, where every part has a batch dimension longer than 1, and for states that outputs show. */
+clstm_status session_make_room(session_plan *p, bool lock, clstm_error *err);
+void session_drop_room(session_plan *p);
+unsigned char *session_next_room(const session_part *part, unsigned char *at);
 
 /* ---- state.c ---- */
 clstm_status state_make(const session_part *parts, size_t n, int lanes, bool lock, clstm_state **out, clstm_error *err);
@@ -124,6 +137,7 @@ clstm_status state_make(const session_part *parts, size_t n, int lanes, bool loc
 clstm_status session_enter(clstm_session *s, clstm_error *err);
 clstm_status session_leave(clstm_session *s, clstm_status status);
 clstm_status session_choose_plan(clstm_session *s, bool may_build, clstm_error *err);
+/* Everything of a run but where the states come from and go to. */
 clstm_status session_execute(clstm_session *s, clstm_error *err);
 void session_drop_plans(clstm_session *s);
 

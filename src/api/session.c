@@ -244,11 +244,19 @@ static clstm_status copy_outputs(clstm_session *s, plan *p, clstm_error *err) {
 
 /* ---- plans -------------------------------------------------------------------------------------------------------------------- */
 
+/* As same_type; a dimension of a carried input that only the plan knows is -1 in `asked`. */
+static bool fits(const clstm_value *made, const clstm_value *asked) {
+    clstm_value known = *asked;
+    for (int d = 0; d < known.tensor.rank && known.tensor.rank == made->tensor.rank; d++)
+        if (known.tensor.dims[d] < 0) known.tensor.dims[d] = made->tensor.dims[d];
+    return same_type(made, &known);
+}
+
 static session_plan *find_plan(clstm_session *s) {
     for (size_t k = 0; k < s->n_plans; k++) {
         bool same = true;
         for (size_t i = 0; i < s->model->n_in && same; i++)
-            same = s->constants[i] || same_type(&s->plans[k].shapes[i], &s->inputs[i]);
+            same = s->constants[i] || fits(&s->plans[k].shapes[i], &s->inputs[i]);
         if (same) return &s->plans[k];
     }
     return NULL;
@@ -259,7 +267,7 @@ static clstm_status in_file(const clstm_session *s, clstm_status status, clstm_e
     return status == CLSTM_OK || !s->model->file ? status : util_context(err, status, "%s", s->model->file);
 }
 
-static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error *err) {
+static clstm_status build_for_shapes(clstm_session *s, session_plan **out, clstm_error *err) {
     session_plan made = {0};
     made.shapes = util_calloc(s->model->n_in, sizeof *made.shapes);
     if (!made.shapes) return util_no_memory(err);
@@ -284,11 +292,27 @@ static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error
     return CLSTM_OK;
 }
 
+/* Where nothing tells how large a carried input is, guesses are tried until the plan holds together. The first failure is the one told. */
+static clstm_status build_plan(clstm_session *s, session_plan **out, clstm_error *err) {
+    clstm_error first = {0}, later;
+    bool guessed = false;
+    for (size_t n = 0; session_guess_carried(s, n, &guessed); n++) {
+        clstm_status status = build_for_shapes(s, out, n ? &later : &first);
+        if (status == CLSTM_OK || status == CLSTM_NO_MEMORY || !guessed) {
+            if (status != CLSTM_OK && err) *err = n ? later : first;
+            return status;
+        }
+    }
+    if (err) *err = first;
+    return first.status;
+}
+
 /* Makes s->current the plan for the inputs as they are set; builds it when allowed. */
 clstm_status session_choose_plan(clstm_session *s, bool may_build, clstm_error *err) {
     char name[128];
     if (s->current) return CLSTM_OK;
     s->ran = false;
+    s->checked = NULL;
     session_shape_carried(s);
     for (size_t i = 0; i < s->model->n_in; i++) {
         if (!s->given[i] && !s->constants[i] && s->pair_of[i] < 0)
@@ -326,14 +350,11 @@ static clstm_status check_data(const clstm_session *s, clstm_error *err) {
 clstm_status session_execute(clstm_session *s, clstm_error *err) {
     session_plan *p = s->current;
     UTIL_TRY(check_data(s, err));
-    UTIL_TRY(session_enter_state(s, p, err));
     util_pool_enter(s->pool);
     clstm_status status = in_file(s, plan_run(p->plan, p->views, err), err);
     util_pool_leave(s->pool);
     atomic_store_explicit(&s->cancel, false, memory_order_relaxed);
     if (status == CLSTM_OK) status = copy_outputs(s, p->plan, err);
-    if (status == CLSTM_OK) status = session_leave_state(p, err);
-    s->ran = status == CLSTM_OK;
     s->last = p;
     return status;
 }
@@ -343,7 +364,10 @@ clstm_status clstm_session_run(clstm_session *s, clstm_error *err) {
     util_fpmode mode = util_fpmode_enter();
     s->ran = false;
     clstm_status status = session_choose_plan(s, !s->options.realtime, err);
+    if (status == CLSTM_OK) status = session_enter_state(s, s->current, err);
     if (status == CLSTM_OK) status = session_execute(s, err);
+    if (status == CLSTM_OK) status = session_leave_state(s->current, session_state(s), err);
+    s->ran = status == CLSTM_OK;
     util_fpmode_leave(mode);
     return session_leave(s, status);
 }

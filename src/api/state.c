@@ -158,26 +158,35 @@ clstm_status clstm_state_save(const clstm_state *st, void *buffer, size_t size, 
     return CLSTM_OK;
 }
 
-/* The saved parts against st's; values are copied when `store`. The sizes were checked as a whole before. */
-static clstm_status read_parts(clstm_state *st, const unsigned char *p, const unsigned char *end, bool store, clstm_error *err) {
+/* What is left of a saved state. */
+typedef struct reader { const unsigned char *p, *end; } reader;
+
+/* The next `bytes` bytes are the little-endian number v. */
+static bool next_is(reader *r, uint64_t v, int bytes) {
+    uint64_t got;
+    if (r->end - r->p < bytes) return false;
+    r->p = get(r->p, &got, bytes);
+    return got == v;
+}
+
+/* The saved parts against st's; values are copied when `store`. */
+static clstm_status read_parts(clstm_state *st, reader r, bool store, clstm_error *err) {
     char text[128];
     for (size_t k = 0; k < st->n_parts; k++) {
-        state_part *part = &st->parts[k];
-        uint64_t name, type, rank, dim, bytes;
-        if ((size_t)(end - p) < saved_part(part)) return util_fail(err, CLSTM_BAD_ARGUMENT, "the saved state is cut short");
-        p = get(p, &name, 4);
-        bool same = name == strlen(part->name) && !memcmp(p, part->name, name);
-        if (!same) return util_fail(err, CLSTM_BAD_ARGUMENT, "the saved state has another part where \"%s\" is expected", util_escape(text, sizeof text, part->name));
-        p = get(p + name, &type, 4);
-        p = get(p, &rank, 4);
-        same = type == (uint64_t)part->tensor.type && rank == (uint64_t)part->tensor.rank;
-        for (int d = 0; same && d < part->tensor.rank; d++) { p = get(p, &dim, 8); same = dim == (uint64_t)part->tensor.dims[d]; }
-        if (same) { p = get(p, &bytes, 8); same = bytes == part->bytes; }
-        if (!same) return util_fail(err, CLSTM_BAD_ARGUMENT, "saved state part \"%s\" has another type or shape", util_escape(text, sizeof text, part->name));
-        if (store) memcpy(part->tensor.data, p, part->bytes);
-        p += part->bytes;
+        const state_part *part = &st->parts[k];
+        size_t name = strlen(part->name);
+        util_escape(text, sizeof text, part->name);
+        if (!next_is(&r, name, 4) || (size_t)(r.end - r.p) < name || memcmp(r.p, part->name, name))
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "the saved state has another part where \"%s\" is expected", text);
+        r.p += name;
+        bool same = next_is(&r, (uint64_t)part->tensor.type, 4) && next_is(&r, (uint64_t)part->tensor.rank, 4);
+        for (int d = 0; same && d < part->tensor.rank; d++) same = next_is(&r, (uint64_t)part->tensor.dims[d], 8);
+        if (!same || !next_is(&r, part->bytes, 8)) return util_fail(err, CLSTM_BAD_ARGUMENT, "saved state part \"%s\" has another type or shape", text);
+        if ((size_t)(r.end - r.p) < part->bytes) return util_fail(err, CLSTM_BAD_ARGUMENT, "the saved state is cut short");
+        if (store) memcpy(part->tensor.data, r.p, part->bytes);
+        r.p += part->bytes;
     }
-    return p == end ? CLSTM_OK : util_fail(err, CLSTM_BAD_ARGUMENT, "the saved state has more parts");
+    return r.p == r.end ? CLSTM_OK : util_fail(err, CLSTM_BAD_ARGUMENT, "the saved state is longer than its parts");
 }
 
 clstm_status clstm_state_load(clstm_state *st, const void *buffer, size_t size, clstm_error *err) {
@@ -189,6 +198,7 @@ clstm_status clstm_state_load(clstm_state *st, const void *buffer, size_t size, 
     if (sum != checksum(p, size - 8)) return util_fail(err, CLSTM_BAD_ARGUMENT, "the saved state is damaged: its checksum is wrong");
     p = get(p + sizeof magic, &parts, 4);
     if (parts != st->n_parts) return util_fail(err, CLSTM_BAD_ARGUMENT, "a saved state of %llu parts for one of %zu", (unsigned long long)parts, st->n_parts);
-    UTIL_TRY(read_parts(st, p, end - 8, false, err));
-    return read_parts(st, p, end - 8, true, err);
+    reader r = {p, end - 8};
+    UTIL_TRY(read_parts(st, r, false, err));
+    return read_parts(st, r, true, err);
 }

@@ -4,7 +4,6 @@
 #include "plan/pairs.h"
 #include "tensor/tensor.h"
 #include "util/fpmode.h"
-#include "util/resident.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,26 +100,52 @@ bool clstm_session_carry_describe(const clstm_session *s, size_t index, clstm_ca
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------------------------- */
 
-/* What inputs that were set say about a symbol; 1 when they say nothing. */
+/* What inputs that were set say about a symbol; -1 when they say nothing. */
 static int64_t size_of_symbol(const clstm_session *s, const char *symbol) {
     for (size_t i = 0; i < s->model->n_in && symbol; i++)
         for (int d = 0; d < s->model->inputs[i].tensor.rank; d++)
             if (s->given[i] && s->model->inputs[i].dim_names[d] && !strcmp(s->model->inputs[i].dim_names[d], symbol) && d < s->inputs[i].tensor.rank)
                 return s->inputs[i].tensor.dims[d];
-    return 1;
+    return -1;
+}
+
+static bool shaped_here(const clstm_session *s, size_t input) {
+    return !s->given[input] && !s->constants[input] && s->model->inputs[input].tensor.rank >= 0;
 }
 
 void session_shape_carried(clstm_session *s) {
     for (size_t k = 0; k < s->n_pairs; k++) {
         size_t i = (size_t)s->pairs[k].input;
         const clstm_port *port = &s->model->inputs[i];
-        if (s->given[i] || s->constants[i] || port->tensor.rank < 0) continue;
+        if (!shaped_here(s, i)) continue;
         s->inputs[i] = (clstm_value){.kind = CLSTM_KIND_TENSOR, .tensor = port->tensor};
         for (int d = 0; d < port->tensor.rank; d++) {
             int64_t fixed = s->fixed[i * CLSTM_MAX_RANK + (size_t)d];
             if (port->tensor.dims[d] < 0) s->inputs[i].tensor.dims[d] = fixed >= 0 ? fixed : size_of_symbol(s, port->dim_names[d]);
         }
     }
+}
+
+/* Guess 0 is 1, the others are the sizes that the inputs have where the model leaves them open. */
+static int64_t nth_guess(const clstm_session *s, size_t n) {
+    if (n-- == 0) return 1;
+    for (size_t i = 0; i < s->model->n_in; i++)
+        for (int d = 0; s->given[i] && d < s->inputs[i].tensor.rank; d++)
+            if ((d >= s->model->inputs[i].tensor.rank || s->model->inputs[i].tensor.dims[d] < 0) && n-- == 0) return s->inputs[i].tensor.dims[d];
+    return -1;
+}
+
+bool session_guess_carried(clstm_session *s, size_t n, bool *guessed) {
+    int64_t size = nth_guess(s, n);
+    *guessed = false;
+    if (size < 0) return false;
+    session_shape_carried(s);
+    for (size_t k = 0; k < s->n_pairs; k++) {
+        clstm_tensor *t = &s->inputs[s->pairs[k].input].tensor;
+        for (int d = 0; d < t->rank && shaped_here(s, (size_t)s->pairs[k].input); d++)
+            if (t->dims[d] < 0) { t->dims[d] = size; *guessed = true; }
+    }
+    return true;
 }
 
 /* The axis along which streams lie in a state port: the only dimension that the model leaves open; -1: none. */
@@ -147,21 +172,6 @@ static clstm_status check_output(const session_plan *p, const session_part *part
     if (!ran && (out->kind != CLSTM_KIND_TENSOR || !tensor_shape_known(&out->tensor))) return CLSTM_OK;
     bool same = out->kind == CLSTM_KIND_TENSOR && tensor_same_shape(&out->tensor, &part->value.tensor) && out->tensor.type == part->value.tensor.type;
     return same ? CLSTM_OK : not_as_state(part, &out->tensor, err);
-}
-
-static clstm_status make_copies(session_plan *p, bool lock, clstm_error *err) {
-    for (size_t k = 0; k < p->n_parts; k++)
-        if (plan_shows_input(p->plan, p->parts[k].input)) p->copies_bytes += (p->parts[k].bytes + 63) & ~(size_t)63;
-    if (!p->copies_bytes) return CLSTM_OK;
-    if (!(p->copies = util_aligned_alloc(p->copies_bytes))) return util_no_memory(err);
-    memset(p->copies, 0, p->copies_bytes);
-    for (size_t k = 0, at = 0; k < p->n_parts; k++) {
-        if (!plan_shows_input(p->plan, p->parts[k].input)) continue;
-        p->parts[k].copy = p->copies + at;
-        at += (p->parts[k].bytes + 63) & ~(size_t)63;
-    }
-    p->locked = lock;
-    return lock ? util_lock(p->copies, p->copies_bytes, err) : CLSTM_OK;
 }
 
 clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *err) {
@@ -196,23 +206,26 @@ clstm_status session_make_parts(clstm_session *s, session_plan *p, clstm_error *
         p->views[part->input] = &part->value;
         p->n_parts = k + 1;
     }
-    return make_copies(p, s->options.lock_memory, err);
+    for (size_t k = 0; k < p->n_parts; k++) p->shown |= plan_shows_input(p->plan, p->parts[k].input);
+    return session_make_room(p, s->options.lock_memory, err);
 }
 
 void session_drop_parts(session_plan *p) {
-    if (p->locked) util_unlock(p->copies, p->copies_bytes);
-    util_aligned_free(p->copies);
+    session_drop_room(p);
     free(p->views);
     free(p->parts);
 }
 
 /* ---- a run -------------------------------------------------------------------------------------------------------------------------- */
 
-static clstm_status check_state(const session_plan *p, const clstm_state *st, clstm_error *err) {
+clstm_status session_check_state(const session_plan *p, const clstm_state *st, clstm_error *err) {
     char name[128], have[200], want[200];
     if (st->n_parts != p->n_parts) return util_fail(err, CLSTM_BAD_ARGUMENT, "the state has %zu parts, the session carries %zu", st->n_parts, p->n_parts);
     for (size_t k = 0; k < p->n_parts; k++) {
         const clstm_tensor *a = &st->parts[k].tensor, *b = &p->parts[k].value.tensor;
+        if (strcmp(st->parts[k].name, p->parts[k].name))
+            return util_fail(err, CLSTM_BAD_ARGUMENT, "the state is another model's: it has \"%s\" where \"%s\" is carried", util_escape(have, sizeof have, st->parts[k].name),
+                             util_escape(name, sizeof name, p->parts[k].name));
         if (a->type == b->type && tensor_same_shape(a, b)) continue;
         return util_fail(err, CLSTM_BAD_ARGUMENT, "carried state \"%s\" has the shape %s, these inputs need %s: reset the session or attach another state",
                          util_escape(name, sizeof name, p->parts[k].name), tensor_shape_text(have, sizeof have, a), tensor_shape_text(want, sizeof want, b));
@@ -224,27 +237,42 @@ clstm_status session_own_state(clstm_session *s, session_plan *p, clstm_error *e
     return !p->n_parts || s->own ? CLSTM_OK : state_make(p->parts, p->n_parts, 0, s->options.lock_memory, &s->own, err);
 }
 
-clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error *err) {
-    if (!p->n_parts) return CLSTM_OK;
-    clstm_state *st = s->attached ? s->attached : s->own;
-    UTIL_TRY(check_state(p, st, err));
+clstm_state *session_state(const clstm_session *s) { return s->attached ? s->attached : s->own; }
+
+/* In place, or copied where an output may show a state: it must show what the run read, not what it left. */
+void session_place_state(session_plan *p, const clstm_state *st) {
+    unsigned char *at = p->room;
     for (size_t k = 0; k < p->n_parts; k++) {
         session_part *part = &p->parts[k];
-        part->home = st->parts[k].tensor.data;
-        part->value.tensor.data = part->copy ? part->copy : part->home;
-        if (part->input < s->model->n_in && s->pending[part->input] && !s->attached) {
-            memcpy(part->home, s->inputs[part->input].tensor.data, part->bytes);
-            s->pending[part->input] = false;
-        }
-        if (part->copy) memcpy(part->copy, part->home, part->bytes);
+        part->value.tensor.data = p->shown ? memcpy(at, st->parts[k].tensor.data, part->bytes) : st->parts[k].tensor.data;
+        at = session_next_room(part, at);
     }
+}
+
+clstm_status session_enter_state(clstm_session *s, session_plan *p, clstm_error *err) {
+    if (!p->n_parts) return CLSTM_OK;
+    clstm_state *st = session_state(s);
+    if (s->checked != st) UTIL_TRY(session_check_state(p, st, err));
+    s->checked = st;
+    for (size_t k = 0; k < s->n_pairs && !s->attached; k++) {
+        size_t input = (size_t)s->pairs[k].input;
+        if (!s->pending[input]) continue;
+        memcpy(st->parts[k].tensor.data, s->inputs[input].tensor.data, p->parts[k].bytes);
+        s->pending[input] = false;
+    }
+    session_place_state(p, st);
     return CLSTM_OK;
 }
 
-clstm_status session_leave_state(session_plan *p, clstm_error *err) {
+clstm_status session_check_results(const session_plan *p, clstm_error *err) {
     for (size_t k = 0; k < p->n_parts; k++) UTIL_TRY(check_output(p, &p->parts[k], true, err));
+    return CLSTM_OK;
+}
+
+clstm_status session_leave_state(const session_plan *p, clstm_state *st, clstm_error *err) {
+    UTIL_TRY(session_check_results(p, err));
     for (size_t k = 0; k < p->n_parts; k++)
-        if (p->parts[k].bytes) memcpy(p->parts[k].home, plan_output(p->plan, p->parts[k].output)->tensor.data, p->parts[k].bytes);
+        if (p->parts[k].bytes) memcpy(st->parts[k].tensor.data, plan_output(p->plan, p->parts[k].output)->tensor.data, p->parts[k].bytes);
     return CLSTM_OK;
 }
 
@@ -254,6 +282,7 @@ static clstm_status renew_own(clstm_session *s, clstm_error *err) {
     clstm_state *old = s->own;
     s->own = NULL;
     clstm_status status = s->current ? session_own_state(s, s->current, err) : CLSTM_OK;
+    s->checked = NULL;
     if (status != CLSTM_OK) s->own = old;
     else clstm_state_destroy(old);
     return status;
@@ -266,7 +295,8 @@ clstm_status clstm_session_reset(clstm_session *s, clstm_error *err) {
 
 clstm_status clstm_session_attach(clstm_session *s, clstm_state *state, clstm_error *err) {
     UTIL_TRY(session_enter(s, err));
-    clstm_status status = state && s->current ? check_state(s->current, state, err) : CLSTM_OK;
+    clstm_status status = state && s->current ? session_check_state(s->current, state, err) : CLSTM_OK;
+    s->checked = NULL;
     if (status == CLSTM_OK) s->attached = state;
     return session_leave(s, status);
 }
@@ -280,63 +310,5 @@ clstm_status clstm_state_create(clstm_session *s, int lanes, clstm_state **state
     util_fpmode_leave(mode);
     if (status == CLSTM_OK && !s->current->n_parts) status = util_fail(err, CLSTM_BAD_ARGUMENT, "the session carries no state");
     if (status == CLSTM_OK) status = state_make(s->current->parts, s->current->n_parts, lanes, s->options.lock_memory, state, err);
-    return session_leave(s, status);
-}
-
-/* ---- many streams in one batched run --------------------------------------------------------------------------------------------------- */
-
-static clstm_status check_lanes(const session_plan *p, clstm_state *const *states, size_t count, clstm_error *err) {
-    char name[128];
-    for (size_t k = 0; k < p->n_parts; k++) {
-        const session_part *part = &p->parts[k];
-        util_escape(name, sizeof name, part->name);
-        if (part->lane_axis < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "state \"%s\" has no batch dimension of its own", name);
-        if (part->value.tensor.dims[part->lane_axis] != (int64_t)count)
-            return util_fail(err, CLSTM_BAD_ARGUMENT, "%zu states for inputs of batch %lld", count, (long long)part->value.tensor.dims[part->lane_axis]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (states[i]->n_parts != p->n_parts) return util_fail(err, CLSTM_BAD_ARGUMENT, "state %zu has %zu parts, the session carries %zu", i, states[i]->n_parts, p->n_parts);
-        for (size_t k = 0; k < p->n_parts; k++)
-            if (states[i]->parts[k].bytes * count != p->parts[k].bytes)
-                return util_fail(err, CLSTM_BAD_ARGUMENT, "state %zu: \"%s\" is not one lane of the batch", i, util_escape(name, sizeof name, p->parts[k].name));
-    }
-    return CLSTM_OK;
-}
-
-/* Copies every lane between the batched state and the states of one lane. */
-static void move_lanes(const session_plan *p, clstm_state *own, clstm_state *const *states, size_t count, bool gather) {
-    for (size_t k = 0; k < p->n_parts; k++) {
-        const clstm_tensor *t = &p->parts[k].value.tensor;
-        int64_t outer = tensor_span(t, 0, p->parts[k].lane_axis);
-        size_t chunk = (size_t)tensor_span(t, p->parts[k].lane_axis + 1, t->rank) * clstm_type_size(t->type);
-        unsigned char *batch = own->parts[k].tensor.data;
-        for (size_t i = 0; i < count; i++) {
-            unsigned char *one = states[i]->parts[k].tensor.data;
-            for (int64_t o = 0; o < outer; o++) {
-                unsigned char *b = batch + ((size_t)o * count + i) * chunk, *l = one + (size_t)o * chunk;
-                if (gather) memcpy(b, l, chunk);
-                else memcpy(l, b, chunk);
-            }
-        }
-    }
-}
-
-clstm_status clstm_session_run_streams(clstm_session *s, clstm_state *const *states, size_t count, clstm_error *err) {
-    UTIL_TRY(session_enter(s, err));
-    util_fpmode mode = util_fpmode_enter();
-    clstm_state *attached = s->attached;
-    s->ran = false;
-    s->attached = NULL;
-    clstm_status status = session_choose_plan(s, !s->options.realtime, err);
-    if (status == CLSTM_OK && !s->current->n_parts) status = util_fail(err, CLSTM_BAD_ARGUMENT, "the session carries no state");
-    if (status == CLSTM_OK && check_state(s->current, s->own, NULL) != CLSTM_OK) status = renew_own(s, err);   /* another number of lanes than last time */
-    if (status == CLSTM_OK) status = check_lanes(s->current, states, count, err);
-    if (status == CLSTM_OK) {
-        move_lanes(s->current, s->own, states, count, true);
-        status = session_execute(s, err);
-        if (status == CLSTM_OK) move_lanes(s->current, s->own, states, count, false);
-    }
-    s->attached = attached;
-    util_fpmode_leave(mode);
     return session_leave(s, status);
 }

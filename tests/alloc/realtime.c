@@ -24,8 +24,9 @@
 enum { RUNS = 1000, ATTEMPTS = 3, MOST_LANES = 8 };
 
 /* The ways of running; all but the first carry every state there is. */
-typedef enum way { PLAIN, OWN_STATE, ATTACHED, STREAMS, WAYS } way;
-static const char *const way_names[WAYS] = {"plain", "with its own state", "with an attached state", "with streams in a batch"};
+typedef enum way { PLAIN, OWN_STATE, ATTACHED, STREAMS, JOINING, WAYS } way;
+static const char *const way_names[WAYS] = {"plain", "with its own state", "with an attached state", "with streams in a batch",
+                                            "with streams that join and leave"};
 
 typedef enum verdict { PROVEN = 0, BROKEN = 1, NOT_THIS_WAY = 2, REFUSED = 3 } verdict;
 
@@ -35,6 +36,7 @@ typedef struct subject {
     dataset inputs;
     clstm_state *states[MOST_LANES];
     size_t lanes;
+    clstm_tensor *wide;                 /* the inputs, with room for MOST_LANES rows of the batch */
     clstm_error err;
 } subject;
 
@@ -62,6 +64,48 @@ static clstm_status make_streams(subject *s)
     for (size_t i = 0; i < s->lanes && status == CLSTM_OK; i++)
         status = clstm_state_create(s->session, 1, &s->states[i], &s->err);
     return status;
+}
+
+/* Inputs of `lanes` rows: every dimension that the model calls "batch". */
+static clstm_status give_lanes(subject *s, int64_t lanes)
+{
+    clstm_status status = CLSTM_OK;
+    for (size_t i = 0; i < clstm_model_input_count(s->model) && status == CLSTM_OK; i++) {
+        const clstm_port *port = clstm_model_input(s->model, i);
+        for (int d = 0; d < s->wide[i].rank; d++)
+            if (port->dim_names[d] && !strcmp(port->dim_names[d], "batch"))
+                s->wide[i].dims[d] = lanes;
+        if (s->wide[i].data)
+            status = clstm_session_set_input(s->session, i, &s->wide[i], &s->err);
+    }
+    return status;
+}
+
+/* A plan for each number of lanes, and a state for each lane. */
+static verdict make_lanes(subject *s)
+{
+    size_t inputs = clstm_model_input_count(s->model);
+    bool batch = false;
+    s->wide = calloc(inputs + 1, sizeof *s->wide);
+    for (size_t i = 0; i < inputs; i++) {
+        if (!s->inputs.present[i])
+            continue;
+        s->wide[i] = s->inputs.values[i].tensor;
+        size_t bytes = (size_t)clstm_tensor_count(&s->wide[i]) * clstm_type_size(s->wide[i].type);
+        s->wide[i].data = malloc(bytes * MOST_LANES);
+        for (size_t n = 0; n < MOST_LANES; n++)
+            memcpy((char *)s->wide[i].data + n * bytes, s->inputs.values[i].tensor.data, bytes);
+        for (int d = 0; d < s->wide[i].rank; d++) {
+            const char *name = clstm_model_input(s->model, i)->dim_names[d];
+            batch |= name && !strcmp(name, "batch");
+        }
+    }
+    /* Lengths or initial states that are constants are made for one size of batch. */
+    for (s->lanes = MOST_LANES; batch && s->lanes > 0; s->lanes--)
+        if (give_lanes(s, (int64_t)s->lanes) != CLSTM_OK || clstm_session_prepare(s->session, &s->err) != CLSTM_OK ||
+            clstm_state_create(s->session, 1, &s->states[s->lanes - 1], &s->err) != CLSTM_OK)
+            return NOT_THIS_WAY;
+    return batch ? PROVEN : NOT_THIS_WAY;
 }
 
 /* A session ready to run, prepared last. */
@@ -93,14 +137,27 @@ static verdict make_ready(const char *dir, way w, subject *s)
     }
     if (w == STREAMS && make_streams(s) != CLSTM_OK)
         return NOT_THIS_WAY;
+    if (w == JOINING)
+        return make_lanes(s);
     return clstm_session_prepare(s->session, &s->err) == CLSTM_OK ? PROVEN : REFUSED;
+}
+
+/* Some lanes, another number of them at every run, one of them empty now and then. */
+static clstm_status run_some(subject *s, int i)
+{
+    size_t first = (size_t)i % 3, lanes = 1 + (size_t)(i * 5) % (MOST_LANES - first);
+    clstm_state *some[MOST_LANES];
+    for (size_t k = 0; k < lanes; k++)
+        some[k] = lanes > 1 && (i + (int)k) % 7 == 0 ? NULL : s->states[first + k];
+    clstm_status status = give_lanes(s, (int64_t)lanes);
+    return status == CLSTM_OK ? clstm_session_run_streams(s->session, some, lanes, &s->err) : status;
 }
 
 static clstm_status run_all(subject *s, way w)
 {
     clstm_status status = CLSTM_OK;
     for (int i = 0; i < RUNS && status == CLSTM_OK; i++)
-        status = w == STREAMS ? clstm_session_run_streams(s->session, s->states, s->lanes, &s->err) : clstm_session_run(s->session, &s->err);
+        status = w == JOINING ? run_some(s, i) : w == STREAMS ? clstm_session_run_streams(s->session, s->states, s->lanes, &s->err) : clstm_session_run(s->session, &s->err);
     return status;
 }
 

@@ -225,6 +225,79 @@ START_TEST(saved_states) {
 }
 END_TEST
 
+static uint64_t fnv1a(const unsigned char *p, size_t n) {
+    uint64_t h = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001B3u;
+    return h;
+}
+
+static void turn(unsigned char *p, int n) {
+    for (int i = 0; i < n / 2; i++) { unsigned char b = p[i]; p[i] = p[n - 1 - i]; p[n - 1 - i] = b; }
+}
+
+/* Files whose checksum is right and that are wrong all the same: each is refused with its reason and changes nothing. The layout is
+ * doc/state-format.md's: mark 0, parts 8, then name length 12, "h" 16, type 17, rank 21, dimensions 25.., bytes 49, values 57. */
+START_TEST(saved_states_of_others) {
+    static const struct { const char *what; int at, bytes; unsigned value; const char *said; } edits[] = {
+        {"a later version", 7, 1, 2, "version 2, expected 1"},       {"no saved state", 0, 1, 'X', "not a saved state"},
+        {"another number of parts", 8, 4, 3, "3 parts for one of 2"}, {"another name", 16, 1, 'g', "another part where \"h\""},
+        {"a longer name", 12, 4, 0x7fffffff, "another part where"},  {"another type", 17, 4, 11, "\"h\" has another type"},
+        {"another rank", 21, 4, 2, "\"h\" has another type or shape"}, {"another shape", 33, 4, 2, "\"h\" has another type or shape"},
+        {"another size", 49, 4, 24, "\"h\" has another type or shape"}};
+    clstm_model *m = lstm("h", "c", "hn", "cn");
+    clstm_session *s = session(m, CLSTM_CARRY_PORTS);
+    clstm_state *st;
+    clstm_error err;
+    float x[T * I];
+    unsigned char saved[600], edited[700], now[600];
+    fill(x, T * I, 9);
+    run(s, x, 1, 1);
+    OK(clstm_state_create(s, 1, &st, &err));
+    OK(clstm_session_attach(s, st, &err));
+    run(s, x, 4, 1);
+    size_t size = clstm_state_saved_size(st);
+    ck_assert_uint_le(size, sizeof saved);
+    OK(clstm_state_save(st, saved, size, &err));
+    ck_assert_int_eq(clstm_state_save(st, now, size - 1, &err), CLSTM_BAD_ARGUMENT);
+    for (size_t k = 0; k < sizeof edits / sizeof *edits + 3; k++) {
+        size_t n = size;
+        memcpy(edited, saved, size);
+        const char *what = "the other byte order", *said = "checksum";
+        if (k < sizeof edits / sizeof *edits) {
+            for (int i = 0; i < edits[k].bytes; i++) edited[edits[k].at + i] = (unsigned char)(edits[k].value >> 8 * i);
+            what = edits[k].what;
+            said = edits[k].said;
+        } else if (k == sizeof edits / sizeof *edits) {              /* cut after the first part, sealed again */
+            n = 57 + 4 * H + 8;
+            what = "a part is missing";
+            said = "another part where \"c\"";
+        } else if (k == sizeof edits / sizeof *edits + 1) {
+            memset(edited + size - 8, 0, 16);
+            n = size + 8;
+            what = "more than its parts";
+            said = "longer than its parts";
+        } else {
+            turn(edited + 8, 4);
+            said = "parts for one of 2";
+        }
+        uint64_t sum = fnv1a(edited, n - 8);
+        for (int i = 0; i < 8; i++) edited[n - 8 + (size_t)i] = (unsigned char)(sum >> 8 * i);
+        ck_assert_int_eq(clstm_state_load(st, edited, n, &err), CLSTM_BAD_ARGUMENT);
+        ck_assert_msg(strstr(err.message, said) != NULL, "%s: %s", what, err.message);
+        OK(clstm_state_save(st, now, size, &err));
+        ck_assert_msg(!memcmp(now, saved, size), "%s: refused, but the state has changed", what);
+    }
+    memcpy(edited, saved, size);
+    turn(edited + size - 8, 8);                                      /* a checksum in the other byte order */
+    ck_assert_int_eq(clstm_state_load(st, edited, size, &err), CLSTM_BAD_ARGUMENT);
+    OK(clstm_state_load(st, saved, size, &err));
+    OK(clstm_session_attach(s, NULL, &err));
+    clstm_state_destroy(st);
+    clstm_session_destroy(s);
+    clstm_model_destroy(m);
+}
+END_TEST
+
 /* A state of another batch is refused by name. */
 START_TEST(other_batch_is_refused) {
     clstm_model *m = lstm("", "", "", "");
@@ -299,6 +372,7 @@ Suite *unit_suite(void) {
     unit_add(s, "crossed names are refused", crossed_names_are_refused);
     unit_add(s, "streams in turn and in a batch", streams_in_turn_and_in_a_batch);
     unit_add(s, "saved states", saved_states);
+    unit_add(s, "saved states of others", saved_states_of_others);
     unit_add(s, "another batch is refused", other_batch_is_refused);
     unit_add(s, "the time axis is found", time_axis_is_found);
     unit_add(s, "gates are seen", gates_are_seen);
