@@ -64,77 +64,44 @@ bool plan_ports_agree(const clstm_port *in, const clstm_port *out) {
 
 /* ---- evidence of the graph ----------------------------------------------------------------------------------------------------------- */
 
-/* Moves elements of its first input (Concat, of all inputs); which ones go where is for the proof to tell. */
-static bool moves(const ir_node *n) {
+bool plan_moves(const ir_node *n) {
     static const char *const ops[] = {"Identity", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Transpose", "Split", "Gather", "Concat", "Flatten", "Cast"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (!n->domain[0] && !strcmp(n->op_type, ops[i])) return true;
     return false;
 }
 
-bool plan_is_layer(const ir_node *n) {
-    return !n->domain[0] && n->index != IR_RECOVERED && (!strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN"));
+bool plan_is_cell(const ir_node *n) {
+    return !n->domain[0] && (!strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN"));
 }
 
-/* A set of states: bit 2*layer for h, 2*layer+1 for c. */
+static bool *row(bool *of, const ir_value *v, size_t n) { return of + (size_t)v->id * n; }
 
-typedef struct tracer { uint64_t *set; size_t words; ir_node **layers; size_t n_layers; const ir_value *target; bool hit; int budget; } tracer;
-
-static size_t layer_of(const tracer *t, const ir_node *n) {
-    size_t i = 0;
-    while (i < t->n_layers && t->layers[i] != n) i++;
-    return i;
-}
-
-static void mark(tracer *t, size_t bit) { t->set[bit / 64] |= (uint64_t)1 << bit % 64; }
-
-/* Walks from a value back through moves; notes the layers whose last states it meets, and whether it meets the target. */
-static void trace_back(tracer *t, const ir_value *v, int depth) {
-    if (!v || depth > 64 || --t->budget < 0) return;
-    if (v == t->target) { t->hit = true; return; }
-    const ir_node *n = v->producer;
-    if (!n) return;
-    if (plan_is_layer(n)) {
-        size_t layer = layer_of(t, n);
-        for (int k = 1; k < n->n_out && layer < t->n_layers; k++)
-            if (n->outputs[k] == v) mark(t, 2 * layer + (size_t)k - 1);
-        return;
+/* What bodies see from outside is taken to be everything: a need too many belies no name. */
+clstm_status plan_find_needs(const ir_graph *g, bool *needs, clstm_error *err) {
+    size_t n = g->n_in;
+    bool *of = util_calloc(g->n_values * n, sizeof *of);
+    if (!of) return util_no_memory(err);
+    for (size_t i = 0; i < n; i++) row(of, g->inputs[i], n)[i] = true;
+    for (size_t k = 0; k < g->n_nodes; k++) {
+        const ir_node *node = g->nodes[k];
+        for (int o = 0; o < node->n_out; o++)
+            for (size_t i = 0; node->outputs[o] && i < n; i++) {
+                bool any = node->n_bodies > 0;
+                for (int a = 0; a < node->n_in && !any; a++) any = node->inputs[a] && row(of, node->inputs[a], n)[i];
+                row(of, node->outputs[o], n)[i] = any;
+            }
     }
-    if (!moves(n)) return;
-    int all = strcmp(n->op_type, "Concat") ? 1 : n->n_in;
-    for (int i = 0; i < all; i++) trace_back(t, n->inputs[i], depth + 1);
-}
-
-static void touch_outputs(tracer *t, const ir_value *out, uint64_t *set) {
-    t->set = set;
-    t->target = NULL;
-    t->budget = 4096;
-    trace_back(t, out, 0);
-}
-
-static void touch_input(tracer *t, const ir_value *in, uint64_t *set, uint64_t *ignored) {
-    for (size_t l = 0; l < t->n_layers; l++)
-        for (int k = 0; k < 2 && 5 + k < t->layers[l]->n_in; k++) {
-            t->set = ignored;
-            t->target = in;
-            t->hit = false;
-            t->budget = 4096;
-            trace_back(t, t->layers[l]->inputs[5 + k], 0);
-            if (t->hit) { t->set = set; mark(t, 2 * l + (size_t)k); }
-        }
-}
-
-static bool empty(const uint64_t *s, size_t words) {
-    for (size_t i = 0; i < words; i++)
-        if (s[i]) return false;
-    return true;
+    for (size_t o = 0; o < g->n_out; o++) memcpy(needs + o * n, row(of, g->outputs[o], n), n * sizeof *needs);
+    free(of);
+    return CLSTM_OK;
 }
 
 /* ---- judgement ----------------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct judge { const plan_ports *p; uint64_t *in, *out; size_t words; bool *asked, *proven; clstm_error *err; } judge;
+typedef struct judge { const plan_ports *p; plan_proof *proofs; bool *needs; clstm_error *err; } judge;
 
-static const uint64_t *set_of(const uint64_t *sets, size_t words, size_t i) { return sets + i * words; }
+static const char *input_name(const judge *j, size_t i, char *text, size_t size) { return util_escape(text, size, j->p->inputs[i].name); }
 
 static clstm_status ambiguous(const judge *j, size_t i, const bool *candidate, const char *why) {
     char name[96], list[600] = "", one[96];
@@ -143,85 +110,120 @@ static clstm_status ambiguous(const judge *j, size_t i, const bool *candidate, c
             size_t n = strlen(list);
             snprintf(list + n, sizeof list - n, "%s\"%s\"", n ? ", " : "", util_escape(one, sizeof one, j->p->outputs[o].name));
         }
-    return util_fail(j->err, CLSTM_BAD_ARGUMENT, "state input \"%s\": %s: candidates %s; name the pair (OUTPUT=INPUT)", util_escape(name, sizeof name, j->p->inputs[i].name), why, list);
+    return util_fail(j->err, CLSTM_BAD_ARGUMENT, "state input \"%s\": %s: candidates %s; name the pair (OUTPUT=INPUT)", input_name(j, i, name, sizeof name), why, list);
 }
 
-static clstm_status judge_input(const judge *j, size_t i, bool *by_graph, bool *by_name, plan_pair *pair) {
-    size_t n_graph = 0, n_name = 0, graph = 0, name = 0, exact = 0, exact_at = 0;
-    bool layer = j->asked[i], contradicted = false;
+/* A name and what the graph says of it. */
+typedef struct evidence { size_t count, at; } evidence;
+static void note(evidence *e, size_t o) { e->count++; e->at = o; }
+
+static clstm_status judge_input(const judge *j, size_t i, bool *candidate, plan_pair *pair) {
+    evidence layer = {0}, kept = {0}, named = {0}, both = {0};
     pair->output = -1;
     for (size_t o = 0; o < j->p->n_out; o++) {
-        by_graph[o] = by_name[o] = false;
+        candidate[o] = false;
         if (j->p->stated[o] == (int)i) { *pair = (plan_pair){(int)i, (int)o, "metadata"}; return CLSTM_OK; }
         if (j->p->stated[o] >= 0 || !plan_ports_agree(&j->p->inputs[i], &j->p->outputs[o])) continue;
-        bool same = j->proven[i * j->p->n_out + o];
-        by_graph[o] = layer && same;
-        by_name[o] = names_related(j->p->inputs[i].name, j->p->outputs[o].name);
-        if (by_graph[o]) { n_graph++; graph = o; }
-        if (by_name[o]) {
-            n_name++;
-            name = o;
-            contradicted |= layer && !same && !empty(set_of(j->out, j->words, o), j->words);
-            if (by_graph[o]) { exact++; exact_at = o; }
-        }
+        plan_proof proof = j->proofs[i * j->p->n_out + o];
+        bool name = names_related(j->p->inputs[i].name, j->p->outputs[o].name);
+        if (proof == PLAN_PROOF_LAYER) note(&layer, o);
+        if (proof == PLAN_PROOF_KEPT) note(&kept, o);
+        if (name) note(&named, o);
+        if (name && proof > PLAN_PROOF_NOT) note(&both, o);
+        candidate[o] = name || proof == PLAN_PROOF_LAYER || proof == PLAN_PROOF_KEPT;
     }
-    if (n_graph == 1 && (!n_name || by_name[graph])) { *pair = (plan_pair){(int)i, (int)graph, n_name ? "layer and name" : "layer"}; return CLSTM_OK; }
-    if (n_graph > 1 && exact == 1) { *pair = (plan_pair){(int)i, (int)exact_at, "layer and name"}; return CLSTM_OK; }
-    for (size_t o = 0; o < j->p->n_out; o++) by_graph[o] |= by_name[o];
-    if (n_graph == 1) return ambiguous(j, i, by_graph, "the names say another output than the layer that it feeds");
-    if (n_graph > 1) return ambiguous(j, i, by_graph, "several outputs hold the state of the layer that it feeds");
-    if (contradicted) return ambiguous(j, i, by_graph, "the output of that name does not hold, element for element, the state of the layer that it feeds");
-    if (n_name > 1) return ambiguous(j, i, by_name, "several outputs could hold its next value");
-    if (n_name == 1) *pair = (plan_pair){(int)i, (int)name, "name"};
+    if (layer.count && both.count == 1 && (layer.count > 1 || both.at == layer.at)) { *pair = (plan_pair){(int)i, (int)both.at, "layer and name"}; return CLSTM_OK; }
+    if (layer.count == 1 && !named.count) { *pair = (plan_pair){(int)i, (int)layer.at, "layer"}; return CLSTM_OK; }
+    if (layer.count == 1) return ambiguous(j, i, candidate, "the names say another output than the layer that it feeds");
+    if (layer.count) return ambiguous(j, i, candidate, "several outputs hold the state of the layer that it feeds");
+    if (!named.count) return CLSTM_OK;      /* that something is kept makes no state of it: a window of the signal is kept as well */
+    if (kept.count && !both.count) return ambiguous(j, i, candidate, "the names say another output than the one that keeps its elements");
+    if (both.count == 1) { *pair = (plan_pair){(int)i, (int)both.at, "kept and name"}; return CLSTM_OK; }
+    if (named.count > 1) return ambiguous(j, i, candidate, "several outputs could hold its next value");
+    if (j->proofs[i * j->p->n_out + named.at] == PLAN_PROOF_NOT)
+        return ambiguous(j, i, candidate, "the output of that name does not hold, element for element, the state of the layer that it feeds");
+    *pair = (plan_pair){(int)i, (int)named.at, "name"};
     return CLSTM_OK;
 }
 
-static clstm_status judge_all(judge *j, plan_pair *pairs, size_t *n) {
-    bool *by_graph = util_calloc(j->p->n_out, 1), *by_name = util_calloc(j->p->n_out, 1);
-    clstm_status s = by_graph && by_name ? CLSTM_OK : util_no_memory(j->err);
+static clstm_status claimed_twice(const judge *j, const plan_pair *a, const plan_pair *b) {
+    char first[96], second[96], out[96];
+    return util_fail(j->err, CLSTM_BAD_ARGUMENT, "output \"%s\" could hold the next value of \"%s\" and of \"%s\"; name the pairs (OUTPUT=INPUT)",
+                     util_escape(out, sizeof out, j->p->outputs[a->output].name), input_name(j, (size_t)a->input, first, sizeof first),
+                     input_name(j, (size_t)b->input, second, sizeof second));
+}
+
+/* ---- names against needs ----------------------------------------------------------------------------------------------------------------- */
+
+/* Pairs that names alone made, of ports that could be exchanged for one another. */
+typedef struct group { const judge *j; const plan_pair *pairs; size_t n; int *taken_by; bool *tried; } group;
+
+static bool exchangeable(const judge *j, const plan_pair *a, const plan_pair *b) {
+    return !strcmp(a->why, "name") && !strcmp(b->why, "name") && plan_ports_agree(&j->p->inputs[a->input], &j->p->outputs[b->output]) &&
+           plan_ports_agree(&j->p->inputs[b->input], &j->p->outputs[a->output]);
+}
+static bool needs(const judge *j, int output, int input) { return j->needs[(size_t)output * j->p->n_in + (size_t)input]; }
+
+/* Gives input k an output that needs it, moving others to another such output where that helps. */
+static bool place(group *g, size_t k, size_t like) {
+    for (size_t m = 0; m < g->n; m++) {
+        if (g->tried[m] || !exchangeable(g->j, &g->pairs[m], &g->pairs[like]) || !exchangeable(g->j, &g->pairs[m], &g->pairs[k]) ||
+            !needs(g->j, g->pairs[m].output, g->pairs[k].input)) continue;
+        g->tried[m] = true;
+        if (g->taken_by[m] >= 0 && !place(g, (size_t)g->taken_by[m], like)) continue;
+        g->taken_by[m] = (int)k;
+        return true;
+    }
+    return false;
+}
+
+/* Names that make an output the next value of an input that it does not depend on, though with the outputs exchanged every one would
+ * depend on its own: they are crossed. (A line of delays is none: no exchange helps there.) */
+static clstm_status look_for_crossed(const judge *j, const plan_pair *pairs, size_t n, bool *candidate) {
+    group g = {j, pairs, n, util_calloc(n, sizeof(int)), util_calloc(n, sizeof(bool))};
+    clstm_status s = g.taken_by && g.tried ? CLSTM_OK : util_no_memory(j->err);
+    for (size_t k = 0; k < n && s == CLSTM_OK; k++) {
+        if (strcmp(pairs[k].why, "name") || needs(j, pairs[k].output, pairs[k].input)) continue;
+        bool every = true;
+        for (size_t m = 0; m < n; m++) g.taken_by[m] = -1;
+        for (size_t m = 0; m < n && every; m++) {
+            if (!exchangeable(j, &pairs[m], &pairs[k])) continue;
+            memset(g.tried, 0, n * sizeof *g.tried);
+            every = place(&g, m, k);
+        }
+        if (!every) continue;
+        for (size_t o = 0; o < j->p->n_out; o++) candidate[o] = false;
+        for (size_t m = 0; m < n; m++) candidate[pairs[m].output] |= exchangeable(j, &pairs[m], &pairs[k]);
+        s = ambiguous(j, (size_t)pairs[k].input, candidate, "the output of that name does not depend on it, and others do");
+    }
+    free(g.taken_by);
+    free(g.tried);
+    return s;
+}
+
+static clstm_status judge_all(const judge *j, plan_pair *pairs, size_t *n) {
+    bool *candidate = util_calloc(j->p->n_out, sizeof *candidate);
+    clstm_status s = candidate ? CLSTM_OK : util_no_memory(j->err);
     *n = 0;
     for (size_t i = 0; i < j->p->n_in && s == CLSTM_OK; i++) {
         plan_pair pair;
-        s = judge_input(j, i, by_graph, by_name, &pair);
+        s = judge_input(j, i, candidate, &pair);
         if (s != CLSTM_OK || pair.output < 0) continue;
         for (size_t k = 0; k < *n && s == CLSTM_OK; k++)
-            if (pairs[k].output == pair.output) {
-                char a[96], b[96], o[96];
-                s = util_fail(j->err, CLSTM_BAD_ARGUMENT, "output \"%s\" could hold the next value of \"%s\" and of \"%s\"; name the pairs (OUTPUT=INPUT)",
-                              util_escape(o, sizeof o, j->p->outputs[pair.output].name), util_escape(a, sizeof a, j->p->inputs[pairs[k].input].name),
-                              util_escape(b, sizeof b, j->p->inputs[i].name));
-            }
+            if (pairs[k].output == pair.output) s = claimed_twice(j, &pairs[k], &pair);
         pairs[(*n)++] = pair;
     }
-    free(by_graph);
-    free(by_name);
+    if (s == CLSTM_OK) s = look_for_crossed(j, pairs, *n, candidate);
+    free(candidate);
     return s;
 }
 
 clstm_status plan_find_pairs(ir_graph *g, const op_env *env, const plan_ports *p, plan_pair *pairs, size_t *n, clstm_error *err) {
-    tracer t = {0};
-    for (size_t i = 0; i < g->n_nodes; i++) t.n_layers += plan_is_layer(g->nodes[i]);
-    size_t words = (2 * t.n_layers + 63) / 64 + 1;
-    judge j = {.p = p, .words = words, .err = err};
-    t.layers = util_calloc(t.n_layers, sizeof *t.layers);
-    t.words = words;
-    j.in = util_calloc(p->n_in * words, sizeof *j.in);
-    j.out = util_calloc(p->n_out * words, sizeof *j.out);
-    uint64_t *ignored = util_calloc(words, sizeof *ignored);
-    bool any = false;
-    j.asked = util_calloc(p->n_in, 1);
-    j.proven = util_calloc(p->n_in * p->n_out, 1);
-    clstm_status s = t.layers && j.in && j.out && ignored && j.asked && j.proven ? CLSTM_OK : util_no_memory(err);
-    if (s == CLSTM_OK) {
-        size_t k = 0;
-        for (size_t i = 0; i < g->n_nodes; i++)
-            if (plan_is_layer(g->nodes[i])) t.layers[k++] = g->nodes[i];
-        for (size_t i = 0; i < p->n_in; i++) touch_input(&t, g->inputs[i], j.in + i * words, ignored);
-        for (size_t i = 0; i < p->n_out; i++) touch_outputs(&t, g->outputs[i], j.out + i * words);
-        for (size_t i = 0; i < p->n_in; i++) any |= j.asked[i] = !empty(set_of(j.in, words, i), words);
-        if (any) s = plan_prove_pairs(g, env, p, j.asked, j.proven, err);
-        if (s == CLSTM_OK) s = judge_all(&j, pairs, n);
-    }
-    free(t.layers); free(j.in); free(j.out); free(ignored); free(j.asked); free(j.proven);
+    judge j = {.p = p, .err = err, .proofs = util_calloc(p->n_in * p->n_out, sizeof *j.proofs), .needs = util_calloc(p->n_in * p->n_out, sizeof *j.needs)};
+    clstm_status s = j.proofs && j.needs ? plan_prove_pairs(g, env, p, j.proofs, err) : util_no_memory(err);
+    if (s == CLSTM_OK) s = plan_find_needs(g, j.needs, err);
+    if (s == CLSTM_OK) s = judge_all(&j, pairs, n);
+    free(j.proofs);
+    free(j.needs);
     return s;
 }

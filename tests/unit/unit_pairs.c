@@ -19,6 +19,19 @@
 /* An LSTM whose h and c lie in s. */
 #define BOTH "Slice s,s0,s1,ax > h0; Slice s,s1,s2,ax > c0; LSTM x,lw,lr,,,h0,c0 > y0,hn,cn hidden_size=4; Squeeze y0,sq > y;"
 
+/* An LSTM cell in primitive operators: PyTorch's LSTMCell as its exporter writes it. */
+#define CELL_PORTS "x:f[2,3] h:f[2,4] c:f[2,4]"
+#define CELL(H, C) "cw = f[16,3] " Z48 "; cr = f[16,4] " Z48 Z6 Z6 "0 0 0 0; Gemm x,cw > gx transB=1; Gemm h,cr > gh transB=1; Add gx,gh > g; " \
+    "Split g > i,f,k,o axis=1; Sigmoid i > si; Sigmoid f > sf; Tanh k > tk; Sigmoid o > so; Mul sf,c > fc; Mul si,tk > ik; Add fc,ik > " C "; " \
+    "Tanh " C " > tc; Mul so,tc > " H "; Relu " H " > y"
+/* Two layers of a cell that no pass knows. */
+#define OWN_PORTS "x:f[?,4] a:f[?,4] b:f[?,4]"
+#define OWN(A, B) "Mul a,x > t; Sin t > " A "; Mul b," A " > u; Sin u > " B
+/* Two convolutions over three new steps, with a cache of two each. */
+#define CACHE_PORTS "x:f[1,2,3] a:f[1,2,2] b:f[1,2,2]"
+#define CACHES(A, B) "k = f[2,2,3] 0 1 0 1 0 1 0 1 0 1 0 1; c3 = i[1] 3; c5 = i[1] 5; c2 = i[1] 2; Concat a,x > fa axis=2; Slice fa,c3,c5,c2 > " A "; Conv fa,k > p1; " \
+    "Relu p1 > p2; Concat b,p2 > fb axis=2; Slice fb,c3,c5,c2 > " B "; Conv fb,k > y"
+
 #define STACKED "x:f[?,?,3] h:f[2,?,4]"
 #define TWO "x:f[?,?,3] a:f[1,?,4] b:f[1,?,4]"
 
@@ -36,11 +49,35 @@ static const struct { const char *name, *inputs, *outputs, *nodes, *pairs, *refu
     {"two of a shape", TWO, "y p:f[1,?,4] q:f[1,?,4]", APART "Identity n0 > p; Identity n1 > q", "a=p layer; b=q layer", NULL},
     {"two of a shape, outputs the other way round", TWO, "y q:f[1,?,4] p:f[1,?,4]", APART "Identity n0 > p; Identity n1 > q", "a=p layer; b=q layer", NULL},
     {"names that cross the layers", TWO, "y a_out:f[1,?,4] b_out:f[1,?,4]", APART "Identity n1 > a_out; Identity n0 > b_out", NULL, "\"a_out\""},
-    {"a name that is an activation of the state", "x:f[?,?,3] h:f[1,?,4]", "y hn:f[1,?,4]", "GRU x,w,r,,,h > y0,n0 hidden_size=4; Squeeze y0,sq > y; Relu n0 > hn", "h=hn name", NULL},
+    {"a name that is an activation of the state", "x:f[?,?,3] h:f[1,?,4]", "y hn:f[1,?,4]", "GRU x,w,r,,,h > y0,n0 hidden_size=4; Squeeze y0,sq > y; Relu n0 > hn", NULL, "\"hn\""},
     {"a state for half the outputs", TWO, "y q:f[1,?,4]", APART "Identity n1 > q", "b=q layer", NULL},
     {"through float16", "x:f[?,?,3] h:f[1,?,4]", "y z:f[1,?,4]",
      "Cast x > x6 to=10; Cast w > w6 to=10; Cast r > r6 to=10; Cast h > h6 to=10; GRU x6,w6,r6,,,h6 > y6,n6 hidden_size=4; Cast y6 > y to=1; Cast n6 > z to=1", "h=z layer", NULL},
     {"reshaped on the way", "x:f[?,?,3] h:f[?,4]", "y z:f[?,4]", "Unsqueeze h,ax > h0; GRU x,w,r,,,h0 > y0,n0 hidden_size=4; Squeeze y0,sq > y; Squeeze n0,ax > z", "h=z layer", NULL},
+    {"an answer of a state's name", "x:f[?,?,3] h:f[1,?,4]", "hn:f[1,?,4]", "GRU x,w,r,,,h > y0,n0 hidden_size=4; Squeeze y0,sq > y; Relu y > p; Slice p,s0,s1,ax > hn", NULL, "\"hn\""},
+    {"one layer after the other", "x:f[?,?,3] h:f[1,?,4]", "y hn:f[1,?,4]", "GRU x,w,r,,,h > y0,n0 hidden_size=4; GRU x,w,r,,,n0 > y1,n1 hidden_size=4; Squeeze y1,sq > y; Identity n1 > hn", "h=hn layer and name", NULL},
+    {"both of two layers on one way", "x:f[?,?,3] h:f[1,?,4]", "p:f[1,?,4] q:f[1,?,4]", "GRU x,w,r,,,h > y0,p hidden_size=4; GRU x,w,r,,,p > y1,q hidden_size=4", NULL, "\"p\", \"q\""},
+    {"one state for two layers", "x:f[?,?,3] h:f[1,?,4]", "y hn:f[1,?,4]", "GRU x,w,r,,,h > y0,hn hidden_size=4; GRU x,w,r,,,h > y,q hidden_size=4", NULL, "\"hn\""},
+    {"h and c of one shape", "x:f[?,?,3] h:f[1,?,4] c:f[1,?,4]", "c1:f[1,?,4] h1:f[1,?,4]", "LSTM x,lw,lr,,,h,c > y,h1,c1 hidden_size=4", "h=h1 layer; c=c1 layer", NULL},
+    {"h and c crossed by name", "x:f[?,?,3] h:f[1,?,4] c:f[1,?,4]", "h_out:f[1,?,4] c_out:f[1,?,4]", "LSTM x,lw,lr,,,h,c > y,c_out,h_out hidden_size=4", NULL, "\"h_out\", \"c_out\""},
+    /* cells in primitive operators */
+    {"primitive, h and c", CELL_PORTS, "y:f[2,4] c_out:f[2,4] h_out:f[2,4]", CELL("h_out", "c_out"), "h=h_out layer and name; c=c_out layer and name", NULL},
+    {"primitive, other names", CELL_PORTS, "y:f[2,4] p:f[2,4] q:f[2,4]", CELL("q", "p"), "h=q layer; c=p layer", NULL},
+    {"primitive, crossed", CELL_PORTS, "y:f[2,4] c_out:f[2,4] h_out:f[2,4]", CELL("c_out", "h_out"), NULL, "\"c_out\", \"h_out\""},
+    {"own cells in two layers", OWN_PORTS, "a_out:f[?,4] b_out:f[?,4]", OWN("a_out", "b_out"), "a=a_out name; b=b_out name", NULL},
+    {"own cells, crossed", OWN_PORTS, "a_out:f[?,4] b_out:f[?,4]", OWN("b_out", "a_out"), NULL, "\"a_out\", \"b_out\""},
+    {"three own cells, rotated", "x:f[?,4] a:f[?,4] b:f[?,4] c:f[?,4]", "a_out:f[?,4] b_out:f[?,4] c_out:f[?,4]",
+     "Mul a,x > p; Sin p > b_out; Mul b,b_out > q; Sin q > c_out; Mul c,c_out > t; Sin t > a_out", NULL, "\"a_out\", \"b_out\", \"c_out\""},
+    {"a line of delays", "x:f[?,4] d0:f[?,4] d1:f[?,4]", "y:f[?,4] d0_out:f[?,4] d1_out:f[?,4]", "Identity x > d0_out; Identity d0 > d1_out; Add d1,x > y", "d0=d0_out name; d1=d1_out name", NULL},
+    {"a counter", "x:f[?,4] pos:i[1]", "y:f[?,4] pos_out:i[1]", "one = i[1] 1; Add pos,one > pos_out; Identity x > y", "pos=pos_out name", NULL},
+    /* convolutions that keep their last steps */
+    {"caches", CACHE_PORTS, "y:f[1,2,3] b_out:f[1,2,2] a_out:f[1,2,2]", CACHES("a_out", "b_out"), "a=a_out kept and name; b=b_out kept and name", NULL},
+    {"caches, crossed", CACHE_PORTS, "y:f[1,2,3] b_out:f[1,2,2] a_out:f[1,2,2]", CACHES("b_out", "a_out"), NULL, "\"b_out\", \"a_out\""},
+    {"caches without names", CACHE_PORTS, "y:f[1,2,3] p:f[1,2,2] q:f[1,2,2]", CACHES("p", "q"), "", NULL},
+    {"a cache of the wrong window", "x:f[1,2,3] a:f[1,2,2] b:f[1,2,2]", "a_out:f[1,2,2] b_out:f[1,2,2]",
+     "Concat a,x > f axis=2; c1 = i[1] 1; c3 = i[1] 3; c5 = i[1] 5; c2 = i[1] 2; Slice f,c1,c3,c2 > b_out; Slice f,c3,c5,c2 > a_out; Add b,b > unused", "a=a_out kept and name; b=b_out name", NULL},
+    {"the newest step first", "x:f[1,2,1] a:f[1,2,3]", "y a_out:f[1,2,3]", "Concat x,a > f axis=2; c0 = i[1] 0; c3 = i[1] 3; c2 = i[1] 2; Slice f,c0,c3,c2 > a_out; ReduceMean f > y", "a=a_out kept and name", NULL},
+    {"a window of the signal", "x:f[1,2,1] s:f[1,2,1]", "s_out:f[1,2,1] before:f[1,2,1]", "Concat s,x > f axis=2; c0 = i[1] 0; c1 = i[1] 1; c2 = i[1] 2; Slice f,c1,c2,c2 > s_out; Slice f,c0,c1,c2 > before", "s=s_out kept and name", NULL},
     {"an input that is no state", "x:f[?,?,3] k:f[1,?,4]", "y n:f[1,?,4]", "GRU x,w,r > y0,n0 hidden_size=4; Squeeze y0,sq > y; Add n0,k > n", "", NULL},
 };
 
