@@ -399,12 +399,12 @@ CLSTM_API clstm_status clstm_session_carry(clstm_session *session, const char *o
 typedef struct clstm_carry_info {
     const char *name;                       /* of the part: the input's name, or "LAYER.h" */
     int input, output;                      /* ports; -1 for internal states of layers */
-    const char *why;                        /* "name", "layer", "layer and name", "metadata", "told", "internal" */
+    const char *why;                        /* "name", "layer", "layer and name", "kept and name", "metadata", "told", "internal" */
     clstm_tensor tensor;                    /* type and shape as of the prepared plan; before that as declared */
 } clstm_carry_info;
 /* The carried parts; internal ones are known once the session is prepared. False past the last. */
 CLSTM_API bool clstm_session_carry_describe(const clstm_session *session, size_t index, clstm_carry_info *info);
-/* The session's own state goes back to its initial values (zero, or the model's constants). */
+/* The session's own state goes back to its initial values (zero, or the model's constants), without allocating when its shape stays. */
 CLSTM_API clstm_status clstm_session_reset(clstm_session *session, clstm_error *err);
 
 /* A state for the prepared shapes, at its initial values. lanes 0: as many batch rows as the plan has; 1: a state of one stream,

@@ -244,7 +244,8 @@ void session_place_state(session_plan *p, const clstm_state *st) {
     unsigned char *at = p->room;
     for (size_t k = 0; k < p->n_parts; k++) {
         session_part *part = &p->parts[k];
-        part->value.tensor.data = p->shown ? memcpy(at, st->parts[k].tensor.data, part->bytes) : st->parts[k].tensor.data;
+        bool copied = p->shown && part->bytes;
+        part->value.tensor.data = copied ? memcpy(at, st->parts[k].tensor.data, part->bytes) : st->parts[k].tensor.data;
         at = session_next_room(part, at);
     }
 }
@@ -290,7 +291,9 @@ static clstm_status renew_own(clstm_session *s, clstm_error *err) {
 
 clstm_status clstm_session_reset(clstm_session *s, clstm_error *err) {
     UTIL_TRY(session_enter(s, err));
-    return session_leave(s, renew_own(s, err));
+    bool fits = s->own && s->current && session_check_state(s->current, s->own, NULL) == CLSTM_OK;
+    if (fits) clstm_state_reset(s->own);
+    return session_leave(s, fits ? CLSTM_OK : renew_own(s, err));
 }
 
 clstm_status clstm_session_attach(clstm_session *s, clstm_state *state, clstm_error *err) {
