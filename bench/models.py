@@ -29,7 +29,7 @@ def tensor(name, dims, rng, k):
 
 
 def port(name, dims):
-    shape = b"".join(field(1, field(1, d)) for d in dims)
+    shape = b"".join(field(1, field(2 if isinstance(d, str) else 1, d)) for d in dims)
     return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
 
 
@@ -40,7 +40,7 @@ def attribute(name, value):
 
 def write(path, op, hidden, steps, batch, direction="forward", layers=1):
     """`op` of I = H = hidden over [steps, batch, hidden], h0 (and c0) as inputs of every layer; layers above the first read the last one's
-    output, squeezed to one direction."""
+    output, squeezed to one direction. `batch` may be a name."""
     rng = random.Random(0)
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
     d = 2 if direction == "bidirectional" else 1
