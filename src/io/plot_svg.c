@@ -183,6 +183,11 @@ static double block_mean(const io_panel *p, size_t r0, size_t r1, size_t c0, siz
     return sum / (double)((r1 - r0) * (c1 - c0));
 }
 
+static double three_digits(double v) {
+    double unit = v != 0 ? pow(10, floor(log10(fabs(v))) - 2) : 1;
+    return round(v / unit) * unit;
+}
+
 static void draw_scale(io_buffer *b, const frame *f, const io_panel *p) {
     char word[40];
     uint8_t c[3];
@@ -191,8 +196,19 @@ static void draw_scale(io_buffer *b, const frame *f, const io_panel *p) {
         heat_colour(p, 4.0 * i / 39, c);
         io_putf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"3.2\" height=\"9\" fill=\"#%02x%02x%02x\"/>\n", x + 30 + 3 * i, f->y - 18, c[0], c[1], c[2]);
     }
-    text(b, x + 26, f->y - 10, "end", "class=\"t\"", io_real_text(word, sizeof word, p->low));
-    text(b, x + 156, f->y - 10, "start", "class=\"t\"", io_real_text(word, sizeof word, p->high));
+    /* three digits: more would not be seen in a colour */
+    text(b, x + 26, f->y - 10, "end", "class=\"t\"", io_real_text(word, sizeof word, three_digits(p->low)));
+    text(b, x + 156, f->y - 10, "start", "class=\"t\"", io_real_text(word, sizeof word, three_digits(p->high)));
+}
+
+/* Numbers of rows, row 0 on top, beside their middles. */
+static void draw_rows(io_buffer *b, const frame *f, const io_panel *p) {
+    char word[40];
+    double step = fmax(1, axis_make(0, (double)p->rows, 8, true).step);
+    for (double row = 0; row < (double)p->rows; row += step) {
+        snprintf(word, sizeof word, "%.0f", row);
+        text(b, f->x - 8, f->y + f->h * (row + 0.5) / (double)p->rows + 4, "end", "class=\"t\"", word);
+    }
 }
 
 /* Cells as shapes, in units of a cell; neighbours of one colour share one. */
@@ -227,6 +243,7 @@ static void draw_heat(io_buffer *b, frame *f, const io_panel *p) {
     else draw_picture(b, f, pixels, nx, ny, (const uint8_t (*)[3])palette);
     io_putf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" stroke=\"#adb5bd\"/>\n", f->x, f->y, f->w, f->h);
     draw_x_ticks(b, f, false);
+    draw_rows(b, f, p);
     draw_scale(b, f, p);
 }
 
