@@ -95,7 +95,7 @@ int main(int argc, char **argv) {
     clstm_model *model;
     clstm_error err;
     size_t size = 0;
-    if (argc < 2 || clstm_model_load(argv[1], NULL, &model, &err) || clstm_convert_onnx(model, NULL, 0, count, &size, &err)) return 1;
+    if (argc < 2 || clstm_model_load(argv[1], NULL, &model, &err) || clstm_convert_onnx(model, NULL, count, &size, &err)) return 1;
     clstm_model_destroy(model);
     return printf("%zu\n", size) < 0;
 }
