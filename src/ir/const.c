@@ -19,7 +19,13 @@ static clstm_status make(const clstm_tensor *t, ir_const **out, clstm_error *err
     return CLSTM_OK;
 }
 
-clstm_status ir_const_borrow(const clstm_tensor *t, ir_const **out, clstm_error *err) { return make(t, out, err); }
+/* Complex elements are read as two numbers. */
+static bool is_askew(const clstm_tensor *t) {
+    size_t unit = clstm_type_size(t->type);
+    if (t->type == CLSTM_COMPLEX64 || t->type == CLSTM_COMPLEX128) unit /= 2;
+    return unit && (uintptr_t)t->data % unit != 0;
+}
+
 
 clstm_status ir_const_new(const clstm_tensor *t, ir_const **out, clstm_error *err) {
     size_t bytes;
@@ -64,7 +70,21 @@ clstm_status ir_const_own(ir_const *c, clstm_error *err) {
     memcpy(p, c->tensor.data, bytes);
     c->tensor.data = p;
     c->owned = true;
+    c->askew = false;
     return CLSTM_OK;
+}
+
+clstm_status ir_const_borrow(const clstm_tensor *t, ir_const **out, clstm_error *err) {
+    enum { WEIGHTS = 16384 };    /* passes look into what is smaller: it gets a place of its own */
+    size_t bytes;
+    ir_const *c;
+    UTIL_TRY(make(t, &c, err));
+    c->askew = is_askew(t);
+    bool stays = !c->askew || (tensor_bytes(t, &bytes) && bytes >= WEIGHTS);
+    clstm_status s = stays ? CLSTM_OK : ir_const_own(c, err);
+    if (s == CLSTM_OK) *out = c;
+    else ir_const_unref(c);
+    return s;
 }
 
 bool ir_const_drop(ir_const *c) {
@@ -74,7 +94,7 @@ bool ir_const_drop(ir_const *c) {
     if (can && c->tensor.data) {
         if (c->owned) util_aligned_free(c->tensor.data);
         c->tensor.data = NULL;
-        c->owned = false;
+        c->owned = c->askew = false;
     }
     pthread_mutex_unlock(&c->lock);
     return can;
@@ -98,7 +118,7 @@ static clstm_status materialise(ir_const *c, clstm_error *err) {
 
 clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err) {
     pthread_mutex_lock(&c->lock);
-    clstm_status s = materialise(c, err);
+    clstm_status s = c->askew ? ir_const_own(c, err) : materialise(c, err);
     *data = c->tensor.data;
     pthread_mutex_unlock(&c->lock);
     return s;
@@ -106,7 +126,7 @@ clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err) {
 
 const void *ir_const_peek(ir_const *c) {
     pthread_mutex_lock(&c->lock);
-    const void *data = c->tensor.data;
+    const void *data = c->askew ? NULL : c->tensor.data;
     pthread_mutex_unlock(&c->lock);
     return data;
 }

@@ -25,6 +25,7 @@ struct ir_const {
     _Atomic int refs;
     clstm_tensor tensor;                    /* data NULL when only packs remain; use ir_const_data */
     bool owned;                             /* data came from util_aligned_alloc, not from a mapping */
+    bool askew;                             /* borrowed at no multiple of the element's size: only who packs may read in place */
     bool locked;                            /* in memory, by ir_const_lock */
     pthread_mutex_t lock;                   /* guards data and packs */
     ir_pack *packs;
@@ -42,9 +43,9 @@ clstm_status ir_const_own(ir_const *c, clstm_error *err);
 bool ir_const_drop(ir_const *c);
 /* The raw elements, unpacked again if they were dropped. Sets *data; it stays valid as long as the constant. Thread-safe. */
 clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err);
-/* The raw elements if they stand, else NULL. Thread-safe. */
+/* The raw elements if they stand, and not askew, else NULL. Thread-safe. */
 const void *ir_const_peek(ir_const *c);
-/* Finds the pack of `format` or has `make` build it (make fills data, bytes, unpack, param). Thread-safe. */
+/* Finds the pack of `format` or has `make` build it (make fills data, bytes, unpack, param; raw->data may be askew). Thread-safe. */
 clstm_status ir_const_pack(ir_const *c, uint64_t format, clstm_status (*make)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err),
                            void *arg, const ir_pack **out, clstm_error *err);
 

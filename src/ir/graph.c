@@ -388,6 +388,7 @@ static clstm_status clone_node(const ir_node *old, const ir_graph *from, ir_grap
     for (int b = 0; b < old->n_bodies; b++)
         for (int i = 0; i < old->n_attrs; i++)
             if (old->attrs[i].kind == IR_ATTR_GRAPH && old->attrs[i].v.g == old->bodies[b]) n->bodies[b] = n->attrs[i].v.g;
+    n->typed = old->typed;
     n->params = old->params;    /* immutable, in the source's arena, which outlives its copies */
     return CLSTM_OK;
 }

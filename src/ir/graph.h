@@ -53,6 +53,7 @@ struct ir_node {
     ir_graph **bodies;                      /* the graph attributes, in the order of the table's list */
     int n_bodies;
     void *params;                           /* what op->check made, in the arena */
+    uint64_t typed;                         /* the inputs' types that op_infer found right last; 0: none, or too many to note */
     ir_graph *graph;
     int index;                              /* position in the file, for messages; -1 for nodes of passes and functions */
     int mark;                               /* free for passes */

@@ -125,9 +125,20 @@ static clstm_status check_types(op_ctx *ctx) {
     return CLSTM_OK;
 }
 
+/* The kinds and types of all inputs as one number, 0 when it has not room: passes infer every node again and again. */
+static uint64_t types_of(const op_ctx *ctx) {
+    uint64_t all = 1;
+    if (ctx->n_in > 9) return 0;
+    for (int i = 0; i < ctx->n_in; i++) all = all << 7 | (op_has_in(ctx, i) ? (uint64_t)ctx->in[i]->kind << 5 | ctx->in[i]->tensor.type : 0x7f);
+    return all;
+}
+
 clstm_status op_infer(op_ctx *ctx) {
     char text[256];
-    clstm_status s = check_types(ctx);
+    ir_node *n = (ir_node *)(uintptr_t)ctx->node;
+    uint64_t types = types_of(ctx);
+    clstm_status s = types && types == n->typed ? CLSTM_OK : check_types(ctx);
+    if (s == CLSTM_OK) n->typed = types;
     if (s == CLSTM_OK) s = ctx->node->op->infer(ctx);
     if (s != CLSTM_OK && s != OP_DEFER) s = util_context(ctx->err, s, "%s", ir_node_text(text, sizeof text, ctx->node));
     return s;

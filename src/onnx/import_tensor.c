@@ -53,11 +53,9 @@ static bool clean_bools(const clstm_tensor *t, const uint8_t *bytes, size_t size
 
 /* bytes are borrowed: the file, or an external one, which both stay until the constants are settled. */
 static clstm_status from_bytes(importer *im, clstm_tensor *t, const uint8_t *bytes, size_t size, ir_const **out) {
-    size_t unit = clstm_type_size(t->type);
-    if (t->type == CLSTM_COMPLEX64 || t->type == CLSTM_COMPLEX128) unit /= 2;
     t->data = (void *)(uintptr_t)bytes;
     if (!size) t->data = NULL;
-    else if ((uintptr_t)bytes % unit == 0 && clean_bools(t, bytes, size)) return ir_const_borrow(t, out, im->err);
+    else if (clean_bools(t, bytes, size)) return ir_const_borrow(t, out, im->err);
     UTIL_TRY(ir_const_new(t, out, im->err));
     uint8_t *made = (*out)->tensor.data;
     for (size_t i = 0; t->type == CLSTM_BOOL && i < size; i++) made[i] = made[i] != 0;

@@ -15,6 +15,7 @@ typedef struct specialiser {
     bool changed;
     size_t bytes;                           /* that folding may still store */
     double work;                            /* operations that it may still do */
+    util_arena scratch;                     /* of the node at hand */
 } specialiser;
 
 clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err) {
@@ -227,11 +228,10 @@ static bool constant_node(ir_node *n) {
 }
 
 static clstm_status visit_node(specialiser *s, ir_node *n, clstm_error *err) {
-    util_arena scratch = {0};
     op_ctx c;
     char text[256];
     if (n->n_out > 0 && n->outputs[0] && constant_node(n)) return CLSTM_OK;
-    clstm_status status = plan_context(n, s->env, &scratch, &c, err);
+    clstm_status status = plan_context(n, s->env, &s->scratch, &c, err);
     if (status == CLSTM_OK && inputs_known(&c)) {
         status = give_constants(&c, false);
         if (status == CLSTM_OK) status = op_infer(&c);
@@ -249,7 +249,7 @@ static clstm_status visit_node(specialiser *s, ir_node *n, clstm_error *err) {
             if (status != CLSTM_OK && status != CLSTM_NO_MEMORY && status != OP_DEFER) util_context(err, status, "%s", ir_node_text(text, sizeof text, n));
         }
     }
-    util_arena_destroy(&scratch);
+    util_arena_clear(&s->scratch);
     /* A branch that is not taken may be wrong for these shapes: that is an error only when it runs. */
     if (status == OP_DEFER || (s->depth && status != CLSTM_OK && status != CLSTM_NO_MEMORY)) status = CLSTM_OK;
     return status;
@@ -314,21 +314,27 @@ static void set_budget(specialiser *s, const ir_graph *root) {
     s->work = (double)(1 << 30) + 64 * (double)sum;
 }
 
-clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err) {
-    specialiser s = {.env = env, .loading = loading};
-    set_budget(&s, root);
+static clstm_status optimise(specialiser *s, ir_graph *root, clstm_error *err) {
     bool changed = true;
     size_t nodes = ir_count_nodes(root);
     /* Passes open the way for folds and the other way round; eight rounds are far beyond what real models need. */
     for (int round = 0; round < 8 && changed; round++) {
-        UTIL_TRY(visit_graph(&s, root, err));
+        UTIL_TRY(visit_graph(s, root, err));
         ir_follow_all(root);
         ir_note_gone(root, IR_GONE_FOLDED, &nodes);
         plan_remove_dead(root);
         ir_note_gone(root, IR_GONE_UNUSED, &nodes);
         changed = false;
-        UTIL_TRY(plan_passes(root, env, &changed, err));
+        UTIL_TRY(plan_passes(root, s->env, &changed, err));
         nodes = ir_count_nodes(root);
     }
     return CLSTM_OK;
+}
+
+clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err) {
+    specialiser s = {.env = env, .loading = loading};
+    set_budget(&s, root);
+    clstm_status status = optimise(&s, root, err);
+    util_arena_destroy(&s.scratch);
+    return status;
 }

@@ -25,6 +25,18 @@ bool util_grow(void **array, size_t *capacity, size_t need, size_t size) {
 
 char *util_strdup(const char *text) { return strdup(text ? text : ""); }
 
+/* Writing a large block for the first time is a fault for each page, dearer than clearing it: the kernel makes them in one go.
+ * Where it does not know how, they come as they are touched. */
+static void populate(void *block, size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+    const uintptr_t page = 4096, from = ((uintptr_t)block + page - 1) & ~(page - 1), to = ((uintptr_t)block + bytes) & ~(page - 1);
+    if (bytes >= 16 * page) madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+#else
+    (void)block;
+    (void)bytes;
+#endif
+}
+
 void *util_aligned_alloc(size_t bytes) {
     /* From 1 MiB on a block is worth whole huge pages: fewer TLB misses while weights stream. */
     const size_t huge = (size_t)2 << 20;
@@ -33,6 +45,7 @@ void *util_aligned_alloc(size_t bytes) {
     void *p = NULL;
     if (posix_memalign(&p, align, padded & ~(size_t)63)) return NULL;
     if (align == huge && padded >= huge) madvise(p, padded & ~(huge - 1), MADV_HUGEPAGE);
+    populate(p, bytes);
     return p;
 }
 
@@ -81,6 +94,17 @@ bool util_arena_block(const util_arena *arena, size_t k, const void **block, siz
     *block = c;
     *bytes = sizeof *c + c->size;
     return true;
+}
+
+void util_arena_clear(util_arena *arena) {
+    struct util_arena_chunk *last = arena->chunks;
+    size_t used = arena->used;
+    if (!last) return;
+    arena->chunks = last->next;
+    util_arena_destroy(arena);
+    memset(last->bytes, 0, used);
+    last->next = NULL;
+    *arena = (util_arena){.chunks = last, .total = sizeof *last + last->size};
 }
 
 void util_arena_destroy(util_arena *arena) {

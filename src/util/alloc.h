@@ -21,6 +21,7 @@ typedef struct util_arena { struct util_arena_chunk *chunks; size_t used; size_t
 void *util_arena_alloc(util_arena *arena, size_t count, size_t size);   /* zeroed, 16-byte aligned; NULL on failure */
 char *util_arena_strdup(util_arena *arena, const char *text);
 char *util_arena_strndup(util_arena *arena, const char *text, size_t length);
+void util_arena_clear(util_arena *arena);       /* ends the blocks, keeps memory for the next */
 void util_arena_destroy(util_arena *arena);
 /* The blocks of memory that the arena lies in: number k, false past the last. */
 bool util_arena_block(const util_arena *arena, size_t k, const void **block, size_t *bytes);

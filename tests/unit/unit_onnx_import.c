@@ -106,6 +106,33 @@ START_TEST(raw_data) {
 }
 END_TEST
 
+/* Large weights are borrowed wherever they lie in the file; who asks for their elements gets them where floats may be. */
+START_TEST(large_raw_data_lies_anywhere) {
+    enum { N = 5000 };
+    static float f[N];
+    char pad[16] = "aaaaaaaaaaaaaaa";
+    pad[_i] = 0;
+    for (int i = 0; i < N; i++) f[i] = (float)(i - 7);
+    pbuf t = pb_tensor("w", CLSTM_FLOAT, "5000"), b;
+    onnx_model m;
+    clstm_error err;
+    pb_text(&t, 12, pad);
+    pb_bytes(&t, 9, f, sizeof f);
+    b = with_tensor(t);
+    must_import(&b, &m);
+    ir_const *w = value_named(m.graph, "w")->constant;
+    const void *data = w->tensor.data;
+    ck_assert_int_eq(w->owned, false);
+    ck_assert_int_eq(w->askew, (uintptr_t)data % sizeof(float) != 0);
+    ck_assert_ptr_eq(ir_const_peek(w), w->askew ? NULL : data);
+    ck_assert_int_eq(ir_const_data(w, &data, &err), CLSTM_OK);
+    ck_assert_uint_eq((uintptr_t)data % sizeof(float), 0);
+    ck_assert_mem_eq(data, f, sizeof f);
+    pb_done(&m);
+    pb_free(&b);
+}
+END_TEST
+
 START_TEST(raw_bools_are_two_valued) {
     pbuf t = pb_tensor("w", CLSTM_BOOL, "3");
     pb_bytes(&t, 9, "\0\1\5", 3);
@@ -437,6 +464,7 @@ Suite *unit_suite(void) {
     char path[4096];
     unit_add_loop(s, "typed fields", typed_fields, 0, (int)(sizeof forms / sizeof *forms));
     unit_add_loop(s, "raw data", raw_data, 0, 15);
+    unit_add_loop(s, "large raw data", large_raw_data_lies_anywhere, 0, 4);
     unit_add(s, "raw bools", raw_bools_are_two_valued);
     unit_add(s, "empty tensor", empty_tensor);
     unit_add(s, "constant nodes are parameters", constant_nodes_count_as_parameters);
