@@ -212,7 +212,9 @@ CLSTM_API clstm_status clstm_session_set_constant(clstm_session *session, size_t
 CLSTM_API clstm_status clstm_session_set_input(clstm_session *session, size_t index, const clstm_tensor *tensor, clstm_error *err);
 /* The same for sequences and optionals; `value` and its items are kept by reference. */
 CLSTM_API clstm_status clstm_session_set_input_value(clstm_session *session, size_t index, const clstm_value *value, clstm_error *err);
-/* Binds output `index` to the caller's memory of `size` bytes (NULL unbinds). A run whose output is larger is refused. */
+/* Binds output `index` to the caller's memory of `size` bytes (NULL unbinds), aligned for its elements and apart from the inputs and other
+ * bound outputs. It is written by each run, without a copy where a node makes the output, and must stay valid until it is unbound. A run
+ * whose output is larger, or no tensor, is refused. */
 CLSTM_API clstm_status clstm_session_bind_output(clstm_session *session, size_t index, void *data, size_t size, clstm_error *err);
 
 /* Builds the plan for the inputs as they are set now (their data may be NULL: only shapes count) and touches every page that a run on

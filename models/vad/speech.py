@@ -1,6 +1,7 @@
 """Noisy speech to learn from and to be judged on: words spoken by espeak-ng in many voices, pauses
 between them, noise of random colour. Labels come from the clean speech."""
 import os
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,12 @@ TRAIN_VOICES = ["m1", "m2", "m3", "m4", "f1", "f2", "f3", "Andy", "Alex", "Annie
 TEST_LANGUAGES = ["en-gb-scotland", "pt", "sv", "ro", "cs", "fi"]
 TEST_VOICES = ["m7", "m8", "f4", "f5", "klatt2", "Hugo", "iven2", "benjamin", "max", "victor", "Alicia", "zac",
                "aunty", "miguel", "david", "john"]
+
+
+def missing():
+    """The Debian packages that are wanted and not here."""
+    there = {"espeak-ng": shutil.which("espeak-ng"), "sox": shutil.which("sox"), "wamerican": os.path.exists(WORDS)}
+    return [package for package, found in there.items() if not found]
 
 
 def read_words():

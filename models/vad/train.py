@@ -218,6 +218,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=700)
     options = parser.parse_args()
+    if speech.missing():
+        print(f"train.py: needs {', '.join(speech.missing())} (Debian's names)", file=sys.stderr)
+        return 1
     torch.set_num_threads(1)
     if options.evaluate:
         model = load_weights(Vad(), os.path.join(HERE, "model.onnx")).eval()

@@ -53,10 +53,6 @@ clstm_status io_value_copy(clstm_value *to, const clstm_value *from, clstm_error
 
 bool io_type_is_float(clstm_type t) { return t == CLSTM_FLOAT || t == CLSTM_DOUBLE || t == CLSTM_FLOAT16 || t == CLSTM_BFLOAT16; }
 
-bool io_type_is_integer(clstm_type t) {
-    return (t >= CLSTM_UINT8 && t <= CLSTM_INT64) || t == CLSTM_UINT32 || t == CLSTM_UINT64;
-}
-
 /* ---- half precision: numpy and TensorProto carry it, C11 has no type for it ------------------------------------------------- */
 
 float io_half_to_float(uint16_t half) {

@@ -17,7 +17,6 @@ void io_value_clear(clstm_value *v);
 clstm_status io_value_copy(clstm_value *to, const clstm_value *from, clstm_error *err);
 
 bool io_type_is_float(clstm_type type);
-bool io_type_is_integer(clstm_type type);       /* bool is none */
 
 /* Element i. The double of an integer past 2^53 is rounded. */
 double io_get(const clstm_tensor *t, int64_t i);
