@@ -6,11 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t most_memory(const op_ctx *ctx) { return ctx->env ? (size_t)ctx->env->limits->value[CLSTM_LIMIT_ARENA_BYTES] : SIZE_MAX; }
+
 void *op_prepared_alloc(op_ctx *ctx, size_t bytes) {
-    ctx->prepared = util_aligned_alloc(bytes);
     ctx->prepared_bytes = bytes;
+    ctx->prepared = bytes > most_memory(ctx) ? NULL : util_aligned_alloc(bytes);     /* op_prepare says which of the two it was */
     if (ctx->prepared) memset(ctx->prepared, 0, bytes);
     return ctx->prepared;
+}
+
+clstm_status op_prepare(op_ctx *ctx) {
+    size_t most = most_memory(ctx);
+    ctx->prepared_bytes = ctx->scratch_bytes = 0;
+    clstm_status s = ctx->node->op->prepare ? ctx->node->op->prepare(ctx) : CLSTM_OK;
+    if (ctx->prepared_bytes > most || ctx->scratch_bytes > most)
+        s = util_fail(ctx->err, CLSTM_LIMIT, "works with %zu bytes of its own (limit arena-bytes, %zu)", ctx->prepared_bytes > most ? ctx->prepared_bytes : ctx->scratch_bytes, most);
+    return s;
 }
 
 static clstm_status check_size(op_ctx *ctx, const clstm_tensor *t) {

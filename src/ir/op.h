@@ -82,7 +82,8 @@ struct op_ctx {
 
 /* ---- for operators --------------------------------------------------------------------------------------------------------- */
 
-/* Zeroed memory that dies with the step; also put into ctx->prepared. NULL: return CLSTM_NO_MEMORY. */
+/* Zeroed memory that dies with the step; also put into ctx->prepared. NULL (no memory, or more than the limit arena-bytes): return
+ * CLSTM_NO_MEMORY. */
 void *op_prepared_alloc(op_ctx *ctx, size_t bytes);
 /* Whether input i / output i is there. */
 static inline bool op_has_in(const op_ctx *c, int i) { return i < c->n_in && c->in[i] && c->in[i]->kind != CLSTM_KIND_NONE; }
@@ -122,6 +123,9 @@ bool op_attr_given(const ir_node *n, const char *name);
 #define op_bad_input(ctx, ...) util_fail((ctx)->err, CLSTM_BAD_ARGUMENT, __VA_ARGS__)
 
 /* ---- for the loader, passes and plan ------------------------------------------------------------------------------------------ */
+
+/* The row's prepare; memory of the node's own beyond the limit arena-bytes is refused by that name. */
+clstm_status op_prepare(op_ctx *ctx);
 
 /* CLSTM_BAD_ARGUMENT when a text of the row cannot be read or a function is missing. */
 clstm_status op_check_row(const op_desc *row, clstm_error *err);

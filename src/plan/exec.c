@@ -48,8 +48,7 @@ static clstm_status run_dynamic(plan_step_s *s) {
     for (int i = 0; i < c->n_out && op->flags & OP_ALLOCATES; i++)
         if (c->out[i]) memset(c->out[i], 0, sizeof *c->out[i]);
     if (!(op->flags & OP_ALLOCATES)) status = allocate_outputs(c);
-    c->scratch_bytes = 0;
-    if (status == CLSTM_OK && op->prepare) status = op->prepare(c);
+    if (status == CLSTM_OK) status = op_prepare(c);
     if (status == CLSTM_OK && c->scratch_bytes && !(c->scratch = util_aligned_alloc(c->scratch_bytes))) status = util_no_memory(c->err);
     if (status == CLSTM_OK) status = op->run(c);
     /* Operators that allocate for themselves are counted afterwards: each output is within the limit elements. */

@@ -52,6 +52,14 @@ static clstm_status settle_inputs(ir_node *n, op_ctx *c, clstm_error *err) {
 
 static clstm_status lower_block(plan *p, plan_block *b, ir_graph *g, int depth, clstm_error *err);
 
+/* A table of a node's own (roots of unity, say) is memory of the plan as well. */
+static clstm_status count_prepared(plan *p, const op_ctx *c) {
+    int64_t most = c->env->limits->value[CLSTM_LIMIT_ARENA_BYTES];
+    if (c->prepared) p->prepared_bytes += c->prepared_bytes;
+    if (p->prepared_bytes <= (size_t)most) return CLSTM_OK;
+    return util_fail(c->err, CLSTM_LIMIT, "with this node the plan keeps %zu bytes beside its arena (limit arena-bytes, %lld)", p->prepared_bytes, (long long)most);
+}
+
 static clstm_status lower_node(plan *p, plan_step_s *s, ir_node *n, int depth, clstm_error *err) {
     op_ctx *c = &s->ctx;
     s->node = n;
@@ -70,8 +78,8 @@ static clstm_status lower_node(plan *p, plan_step_s *s, ir_node *n, int depth, c
     for (int i = 0; i < n->n_out; i++) c->out[i] = n->outputs[i] ? &slot_of(n->outputs[i])->value : NULL;
     UTIL_TRY(settle_inputs(n, c, err));
     s->dynamic = !is_static(p, n);
-    if (!s->dynamic && n->op->prepare) {
-        clstm_status status = n->op->prepare(c);
+    if (!s->dynamic) {
+        clstm_status status = op_prepare(c);
         if (status != CLSTM_OK && depth && status != CLSTM_NO_MEMORY) {     /* a branch for other shapes: its error belongs to the run */
             if (n->op->release) n->op->release(c);
             util_aligned_free(c->prepared);
@@ -79,6 +87,7 @@ static clstm_status lower_node(plan *p, plan_step_s *s, ir_node *n, int depth, c
             c->scratch_bytes = 0;
             s->dynamic = true;
         } else if (status != CLSTM_OK) return status;
+        UTIL_TRY(count_prepared(p, c));
     }
     for (int k = 0; k < n->n_bodies; k++) {
         s->bodies[k] = util_arena_alloc(&p->arena, 1, sizeof **s->bodies);

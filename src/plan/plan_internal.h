@@ -52,6 +52,7 @@ struct plan {
     plan_block root;
     unsigned char *memory;      /* the run-time arena */
     size_t memory_bytes;
+    size_t prepared_bytes;      /* what nodes keep for themselves */
     int64_t live;               /* the arena, and what dynamic steps hold besides (env.live) */
     op_env env;
     plan_slot **views;          /* slots with a base, in order */

@@ -103,7 +103,7 @@ static bool afford(specialiser *s, const op_ctx *c) {
 /* OP_DEFER: more work than folding may do. */
 static clstm_status run_once(specialiser *f, op_ctx *c) {
     const op_desc *op = c->node->op;
-    clstm_status s = op->prepare ? op->prepare(c) : CLSTM_OK;
+    clstm_status s = op_prepare(c);
     if (s == CLSTM_OK && !afford(f, c)) s = OP_DEFER;
     if (s == CLSTM_OK && c->scratch_bytes && !(c->scratch = util_aligned_alloc(c->scratch_bytes))) s = util_no_memory(c->err);
     if (s == CLSTM_OK) s = op->run(c);

@@ -37,6 +37,14 @@ if have readelf nm; then
             fail "full RELRO: ${file##*/}"
         fi
         if readelf -lW "$file" | grep GNU_STACK | grep -q RWE; then fail "executable stack: ${file##*/}"; fi
+        if readelf -hW "$file" | grep -q 'Type:.*DYN'; then pass "position-independent: ${file##*/}"; else fail "position-independent: ${file##*/}"; fi
+        if ! grep -q '^#define CLSTM_DEFAULT_CFLAGS 1' config.h; then
+            skip "stack protector and fortified calls: ${file##*/}" "not the default flags"
+        elif nm -D "$file" | grep -q __stack_chk_fail && nm -D "$file" | grep -q '__[a-z]*_chk@'; then
+            pass "stack protector and fortified calls: ${file##*/}"
+        else
+            fail "stack protector and fortified calls: ${file##*/}"
+        fi
     done
     # what libclstm-convert needs of the inside carries the release in its version
     for file in "$library" "${library%.so}-convert.so"; do

@@ -151,6 +151,29 @@ START_TEST(many_sums)
 }
 END_TEST
 
+/* Tables that nodes keep for themselves count as memory of the plan. */
+START_TEST(tables)
+{
+    clstm_limits limits;
+    clstm_session_options o;
+    text nodes = {0};
+    clstm_limits_default(&limits);
+    limits.value[CLSTM_LIMIT_ARENA_BYTES] = 8 << 20;
+    clstm_session_options_default(&o);
+    o.limits = &limits;
+    add(&nodes, "n = i[] 65536;");
+    for (int i = 0; i < 10; i++) add(&nodes, "DFT x,n > d%d axis=1; ReduceSum d%d > e%d keepdims=0;", i, i, i);
+    add(&nodes, "Sum e0,e1,e2,e3,e4,e5,e6,e7,e8,e9 > y");
+    model_text t = model_text_load(model_text_graph("x:f[1,1,1]", "y:f", nodes.at, NULL), &o);
+    free(nodes.at);
+    clstm_tensor x = clstm_tensor_view(CLSTM_FLOAT, 3, (int64_t[]){1, 1, 1}, NULL);
+    ck_assert_int_eq(clstm_session_set_input(t.session, 0, &x, &t.err), CLSTM_OK);
+    ck_assert_int_eq(clstm_session_prepare(t.session, &t.err), CLSTM_LIMIT);
+    ck_assert_msg(strstr(t.err.message, "beside its arena (limit arena-bytes, 8388608)") != NULL, "%s", t.err.message);
+    model_text_done(&t);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("hostile");
     unit_add_loop(s, "long chains", long_chains, 0, (int)(sizeof links / sizeof *links));
@@ -158,5 +181,6 @@ Suite *unit_suite(void) {
     unit_add(s, "places of many values", places_of_many_values);
     unit_add_loop(s, "much work", much_work, 0, (int)(sizeof heavy / sizeof *heavy));
     unit_add(s, "many sums", many_sums);
+    unit_add(s, "tables", tables);
     return s;
 }

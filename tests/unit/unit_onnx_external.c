@@ -235,6 +235,127 @@ START_TEST(file_limit) {
 }
 END_TEST
 
+/* ---- every place where a tensor may stand ------------------------------------------------------------------------------------------ */
+
+static pbuf attribute(const char *name, int type, unsigned field, pbuf value) {
+    pbuf a = pb_attr(name, type);
+    pb_msg(&a, field, value);
+    return a;
+}
+
+static pbuf constant(const char *name, int type, unsigned field, pbuf value) {
+    pbuf n = pb_node("Constant", "k", "", "w");
+    pb_msg(&n, F_NODE_ATTR, attribute(name, type, field, value));
+    return n;
+}
+
+static pbuf sparse(pbuf values, pbuf indices) {
+    pbuf s = {0};
+    pb_msg(&s, 1, values);
+    pb_msg(&s, 2, indices);
+    pb_int(&s, 3, 5);
+    return s;
+}
+
+static pbuf counted(void) {
+    pbuf t = pb_tensor("", CLSTM_INT64, "5");
+    pb_bytes(&t, 9, (const int64_t[]){0, 1, 2, 3, 4}, 40);
+    return t;
+}
+
+/* Five int64 in a file, which numbers are not, so that only its place can be at fault. */
+static pbuf external_indices(const char *location) {
+    pbuf t = pb_tensor("", CLSTM_INT64, "5");
+    pb_int(&t, 14, 1);
+    entry(&t, "location", location);
+    return t;
+}
+
+static pbuf function_with(pbuf node) {
+    pbuf f = {0}, opset = {0};
+    pb_text(&opset, 1, "");
+    pb_int(&opset, 2, 17);
+    pb_text(&f, 1, "F");
+    pb_text(&f, 10, "local");
+    pb_text(&f, 5, "w");
+    pb_msg(&f, 7, node);
+    pb_msg(&f, 9, opset);
+    return f;
+}
+
+/* A model whose `place`-th kind of tensor lies at `location`; data is enough for each. */
+static pbuf model_with(int place, const char *location) {
+    pbuf g = pb_graph(), body = {0}, n, b;
+    if (place == 0) pb_msg(&g, F_GRAPH_INIT, external(location, "4", "20"));
+    if (place == 1) pb_msg(&g, F_GRAPH_NODE, constant("value", 4, 5, external(location, "4", "20")));
+    if (place == 2) pb_msg(&g, F_GRAPH_NODE, constant("sparse_value", 11, 22, sparse(external(location, "4", "20"), counted())));
+    if (place == 3) pb_msg(&g, F_GRAPH_SPARSE, sparse(external(location, "4", "20"), counted()));
+    if (place == 4) pb_msg(&g, F_GRAPH_NODE, constant("sparse_value", 11, 22, sparse(external("data", "4", "20"), external_indices(location))));
+    if (place == 5) {
+        pb_text(&body, 2, "body");
+        pb_msg(&body, F_GRAPH_INIT, external(location, "4", "20"));
+        pb_msg(&body, F_GRAPH_NODE, pb_node("Neg", "neg", "w", "v"));
+        pb_msg(&body, F_GRAPH_OUTPUT, pb_port("v", (int64_t[]){INT64_MIN}));
+        n = pb_node("If", "if", "x", "b");
+        pb_msg(&n, F_NODE_ATTR, attribute("then_branch", 5, 6, body));
+        pb_msg(&g, F_GRAPH_NODE, n);
+    }
+    if (place == 6) {
+        n = pb_node("F", "call", "", "w");
+        pb_text(&n, F_NODE_DOMAIN, "local");
+        pb_msg(&g, F_GRAPH_NODE, n);
+    }
+    pb_msg(&g, F_GRAPH_NODE, pb_node(place == 5 ? "Neg" : "Add", "last", place == 5 ? "x" : "x,w", "y"));
+    b = pb_model(g);
+    if (place == 6) {
+        pbuf opset = {0};
+        pb_text(&opset, 1, "local");
+        pb_int(&opset, 2, 1);
+        pb_msg(&b, F_MODEL_OPSET, opset);
+        pb_msg(&b, F_MODEL_FUNCTION, function_with(constant("value", 4, 5, external(location, "4", "20"))));
+    }
+    return b;
+}
+
+static clstm_error import_with(int place, const char *location) {
+    pbuf b = model_with(place, location);
+    onnx_model m;
+    clstm_error err = pb_import_at(&b, in("model"), NULL, NULL, &m);
+    if (err.status == CLSTM_OK) pb_done(&m);
+    pb_free(&b);
+    return err;
+}
+
+/* Initialisers, attributes, sparse tensors' values and indices, bodies and functions: one opener. */
+START_TEST(every_place)
+{
+    const int64_t indices[] = {0, 1, 2, 3, 4};
+    write_file("model/indices", indices, sizeof indices);
+    make_link("../outside/data", "model/out");
+    for (int place = 0; place < 7; place++) {
+        clstm_error err = import_with(place, place == 4 ? "indices" : "data");
+        ck_assert_msg(err.status == CLSTM_OK, "place %d: %s", place, err.message);
+        err = import_with(place, "../outside/data");
+        ck_assert_msg(err.status == CLSTM_BAD_MODEL && strstr(err.message, "not a path beneath"), "place %d: %s", place, err.message);
+        err = import_with(place, "out");
+        ck_assert_msg(err.status == CLSTM_BAD_MODEL && strstr(err.message, "leads outside"), "place %d: %s", place, err.message);
+        err = import_with(place, "sub");
+        ck_assert_msg(err.status == CLSTM_IO && strstr(err.message, "is a directory"), "place %d: %s", place, err.message);
+    }
+}
+END_TEST
+
+/* A hard link is a file like another; a device is none. */
+START_TEST(links_and_devices)
+{
+    ck_assert_int_eq(link(in("model/data"), in("model/hard")), 0);
+    found(external("hard", "4", "20"));
+    make_link("/dev/zero", "model/zero");
+    refused(external("zero", "0", "20"), CLSTM_BAD_MODEL, "leads outside");
+    refused_by(external("zero", "0", "20"), "../../dev", NULL, CLSTM_IO, "not a regular file");
+}
+END_TEST
+
 static void add(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -251,5 +372,7 @@ Suite *unit_suite(void) {
     add(s, "links that stay", links_that_stay);
     add(s, "cache of blobs", cache_of_blobs);
     add(s, "file limit", file_limit);
+    add(s, "every place", every_place);
+    add(s, "links and devices", links_and_devices);
     return s;
 }
