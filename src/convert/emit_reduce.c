@@ -1,4 +1,4 @@
-/* convert/emit_reduce: reductions over axes, ArgMax and ArgMin, CumSum. Sums of floating point are double, as in the runtime. */
+/* convert/emit_reduce: reductions over axes, ArgMax and ArgMin, CumSum, TopK. Sums of floating point are double, as in the runtime. */
 #include "convert/emit.h"
 
 #include "ops/common.h"
@@ -111,10 +111,12 @@ static clstm_status code_reduce(emitter *e, emit_step *s) {
 
 /* ---- ArgMax, ArgMin ------------------------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t arg_mask(const emit_step *s) {
+static int axis_of(const emit_step *s) {
     int axis = (int)op_attr_int(s->n, "axis");
-    return 1u << (axis < 0 ? axis + s->in[0]->rank : axis);
+    return axis < 0 ? axis + s->in[0]->rank : axis;
 }
+
+static uint32_t arg_mask(const emit_step *s) { return 1u << axis_of(s); }
 static clstm_status shape_arg(emitter *e, emit_step *s) { (void)e; return set_reduced(s, arg_mask(s)); }
 
 static clstm_status code_arg(emitter *e, emit_step *s) {
@@ -152,8 +154,51 @@ static clstm_status code_cumsum(emitter *e, emit_step *s) {
                                       exclusive ? emit_say(e, "sum += %s;", v) : put));
 }
 
+/* ---- TopK: k times the best of those that come after the one before ------------------------------------------------------------------------------ */
+
+static clstm_status shape_topk(emitter *e, emit_step *s) {
+    const emit_value *x = s->in[0];
+    emit_dim dims[CLSTM_MAX_RANK], rest;
+    int axis = axis_of(s);
+    if (emit_has(s, 1) && !s->in[1]->known) return emit_refuse(e, "TopK with a k that only the run knows");
+    memcpy(dims, x->dims, sizeof dims);
+    dims[axis] = emit_has(s, 1) ? s->in[1]->known[0] : emit_fixed(op_attr_int(s->n, "k"));
+    UTIL_TRY(emit_sum(e, &x->dims[axis], -1, &dims[axis], &rest));
+    UTIL_TRY(emit_require(e, &rest));
+    UTIL_TRY(emit_set(s, 0, x->rank, dims));
+    return emit_set(s, 1, x->rank, dims);
+}
+
+/* a stands before b whatever their places; NaN counts as the largest. */
+static const char *better(emitter *e, const emit_step *s, const char *a, const char *b) {
+    clstm_type type = emit_calc(s->in[0]->type);
+    bool real = type == CLSTM_FLOAT || type == CLSTM_DOUBLE, large = !ir_attr_find(s->n, "largest") || op_attr_int(s->n, "largest");
+    const char *more = large ? a : b, *less = large ? b : a;
+    return real ? emit_say(e, "(%s > %s || (%s != %s && %s == %s))", more, less, more, more, less, less) : emit_say(e, "(%s > %s)", more, less);
+}
+
+static clstm_status code_topk(emitter *e, emit_step *s) {
+    const emit_value *x = s->in[0], *y = emit_gives(s, 0) ? s->out[0] : s->out[1];
+    emit_walk w = {.rank = x->rank, .n = 2};
+    int axis = axis_of(s);
+    memcpy(w.dims, x->dims, sizeof x->dims);
+    w.dims[axis] = emit_fixed(1);
+    UTIL_TRY(emit_strides(e, y->rank, y->dims, w.stride[0]));
+    UTIL_TRY(emit_strides(e, x->rank, x->dims, w.stride[1]));
+    const char *T = emit_ctype(emit_calc(x->type)), *step = emit_size(e, &w.stride[1][axis]), *to = emit_say(e, "@0 + j * %s", emit_size(e, &w.stride[0][axis]));
+    const char *v = emit_load(e, x->type, emit_say(e, "%s[@1 + i * %s]", emit_x(e, s, 0), step)), *put = "";
+    if (emit_gives(s, 0)) put = emit_say(e, "    y0[%s] = %s[@1 + last * %s];\n", to, emit_x(e, s, 0), step);
+    if (emit_gives(s, 1)) put = emit_say(e, "%s    y1[%s] = last;\n", put, to);
+    return emit_loops(e, &w, emit_say(e, "%s low = 0;\nfor (int j = 0, last = -1; j < %s; j++) {\n    %s top = 0;\n    int best = -1;\n    for (int i = 0; i < %s; i++) {\n"
+                                      "        const %s v = %s;\n        if (last >= 0 && !%s && (%s || i <= last)) continue;\n"
+                                      "        if (best < 0 || %s) { best = i; top = v; }\n    }\n    last = best;\n    low = top;\n%s}",
+                                      T, emit_size(e, &y->dims[axis]), T, emit_size(e, &x->dims[axis]), T, v, better(e, s, "low", "v"), better(e, s, "v", "low"),
+                                      better(e, s, "v", "top"), put));
+}
+
 #define REDUCE(op) {.name = op, .shape = shape_reduce, .code = code_reduce, .parameters = 2}
 const emit_row emit_rows_reduce[] = {
     REDUCE("ReduceSum"), REDUCE("ReduceMean"), REDUCE("ReduceProd"), REDUCE("ReduceMax"), REDUCE("ReduceMin"), REDUCE("ReduceL1"), REDUCE("ReduceL2"), REDUCE("ReduceSumSquare"),
     REDUCE("ReduceLogSum"), REDUCE("ReduceLogSumExp"), {.name = "ArgMax", .shape = shape_arg, .code = code_arg}, {.name = "ArgMin", .shape = shape_arg, .code = code_arg},
-    {.name = "CumSum", .shape = emit_shape_same, .code = code_cumsum, .parameters = 2}, {.name = NULL}};
+    {.name = "CumSum", .shape = emit_shape_same, .code = code_cumsum, .parameters = 2}, {.name = "TopK", .shape = shape_topk, .code = code_topk, .parameters = 2},
+    {.name = NULL}};

@@ -278,6 +278,21 @@ static void look_up(maker *m, value *x) {
     made(m, 'f', x->rank, dims);
 }
 
+/* The k best values of an axis, and the same by their places. */
+static void best(maker *m, value *x) {
+    if (!x->rank) return;
+    int axis = below(m, x->rank);
+    int64_t k = 1 + below(m, (int)x->dims[axis]), dims[RANK];
+    memcpy(dims, x->dims, sizeof dims);
+    dims[axis] = k;
+    say(m, "TopK %s,%s > v%d,v%d axis=%d largest=%d; ", x->name, ints(m, 1, &k), m->n, m->n + 1, axis, below(m, 2));
+    made(m, 'f', x->rank, dims);
+    value *at = made(m, 'i', x->rank, dims);
+    at->used = true;
+    say(m, "GatherElements %s,%s > v%d axis=%d; ", x->name, at->name, m->n, axis);
+    made(m, 'f', x->rank, dims);
+}
+
 static void choose(maker *m, value *x) {
     int64_t one = 1;
     say(m, "Greater %s,%s > v%d; ", x->name, floats(m, 1, &one), m->n);
@@ -332,7 +347,7 @@ static void recur(maker *m, value *x) {
 }
 
 pbuf random_graph(uint64_t seed, int64_t *n, int64_t *t, char *text, size_t size) {
-    static void (*const nodes[])(maker *, value *) = {unary, unary, binary, binary, matmul, scores, transpose, reshape, slice, slice, join, reduce, along, pad, repeat, gather, look_up, choose,
+    static void (*const nodes[])(maker *, value *) = {unary, unary, binary, binary, matmul, scores, transpose, reshape, slice, slice, join, reduce, along, pad, repeat, gather, look_up, best, choose,
                                                       normalise, convolve, pool, recur, recur};
     maker *m = calloc(1, sizeof *m);
     if (!m) abort();
