@@ -196,7 +196,7 @@ static clstm_status from_weights(const convert *c, io_buffer *out, clstm_error *
     io_list list = {0};
     clstm_status status = io_file_read(c->input, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &bytes, &size, err);
     if (status != CLSTM_OK) return status;
-    status = c->from == KIND_NPZ ? io_npz_parse(bytes, size, 0, &list, err) : io_safetensors_parse(bytes, size, &list, err);
+    status = c->from == KIND_NPZ ? io_npz_parse(bytes, size, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &list, err) : io_safetensors_parse(bytes, size, &list, err);
     free(bytes);
     if (status == CLSTM_OK) status = from_list(c, &list, out, err);
     io_list_free(&list);

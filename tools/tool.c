@@ -29,6 +29,7 @@ void tool_init(tool *t, char **argv, const char *name, const char *usage, const 
     clstm_limits_default(&t->limits);
     /* A reader that went away is a failed write, told as one. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);   /* a file past the limit is a failed write */
 }
 
 static void pairs_free(tool_pairs *p) {

@@ -2,6 +2,7 @@
 #include "onnx/export.h"
 
 #include "onnx/export_wire.h"
+#include "rnn/spec.h"
 #include "tensor/tensor.h"
 #include "util/status.h"
 
@@ -11,8 +12,8 @@
 
 enum { OLDEST_IR = 4 /* initialisers that are no inputs */, NEWEST_IR = 13 };
 
-/* A value or a node with the name that it gets; names in bodies give way. */
-typedef struct named { const void *owner; const char *name; bool inner; } named;
+/* A value or a node with the name that it gets; the higher rank gives way. */
+typedef struct named { const void *owner; const char *name; int rank; } named;
 typedef struct names { named *list; size_t n, cap; } names;
 typedef struct import { const char *domain; int version; } import;
 
@@ -40,17 +41,19 @@ static clstm_status add_import(exporter *x, const char *domain, int version, con
     return CLSTM_OK;
 }
 
-static clstm_status add_name(exporter *x, names *to, const void *owner, const char *name, bool inner) {
+static clstm_status add_name(exporter *x, names *to, const void *owner, const char *name, int rank) {
     if (!util_grow((void **)&to->list, &to->cap, to->n + 1, sizeof *to->list)) return util_no_memory(x->err);
-    to->list[to->n++] = (named){owner, name, inner};
+    to->list[to->n++] = (named){owner, name, rank};
     return CLSTM_OK;
 }
 
 static clstm_status collect(exporter *x, const ir_graph *g) {
-    bool inner = g->parent != NULL;
+    int inner = 2 * (g->parent != NULL);
     for (size_t i = 0; i < g->n_values; i++) UTIL_TRY(add_name(x, &x->values, g->values[i], g->values[i]->name, inner));
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (*g->nodes[i]->name) UTIL_TRY(add_name(x, &x->nodes, g->nodes[i], g->nodes[i]->name, inner));
+        const ir_node *n = g->nodes[i];
+        bool layer = n->op && n->op->check == rnn_check;    /* its name is that of its weights elsewhere */
+        if (*n->name) UTIL_TRY(add_name(x, &x->nodes, n, n->name, inner + !layer));
         UTIL_TRY(add_import(x, g->nodes[i]->domain, g->nodes[i]->version, g->nodes[i]));
         for (int b = 0; b < g->nodes[i]->n_bodies; b++) UTIL_TRY(collect(x, g->nodes[i]->bodies[b]));
     }
@@ -61,7 +64,7 @@ static clstm_status collect(exporter *x, const ir_graph *g) {
 static int by_name(const void *a, const void *b) {
     const named *x = a, *y = b;
     int c = strcmp(x->name, y->name);
-    return c ? c : x->inner - y->inner;
+    return c ? c : x->rank - y->rank;
 }
 static int by_owner(const void *a, const void *b) {
     uintptr_t x = (uintptr_t)((const named *)a)->owner, y = (uintptr_t)((const named *)b)->owner;

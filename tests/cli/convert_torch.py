@@ -139,9 +139,68 @@ for cell in (nn.LSTM, nn.GRU, nn.RNN):
                 tell(name, problem)
 
 
-def refused(name, words, tensors):
-    np.savez("doubt.npz", **tensors)
-    done = subprocess.run([convert, "doubt.npz", "doubt.onnx"], capture_output=True, text=True)
+class Unrolled(nn.Module):
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x):
+        state, out = None, []
+        for t in range(4):
+            state = self.cell(x[t], state)
+            out.append(state[0] if isinstance(state, tuple) else state)
+        return torch.stack(out)
+
+
+def cells(kind, layer):
+    """Cells that the exporter writes in primitive operators come back as a layer's weights."""
+    net, x = Unrolled(kind(3, 5)).eval(), torch.randn(4, 2, 3)
+    torch.onnx.export(net, x, "cells.onnx", opset_version=13)
+    call(convert, "cells.onnx", "cells.safetensors")
+    back = {k.rsplit(".", 1)[1]: v for k, v in load_safetensors("cells.safetensors").items()}
+    other = layer(3, 5).eval()
+    other.load_state_dict({k: torch.tensor(v) for k, v in back.items()})
+    with torch.no_grad():
+        same("the reloaded layer", other(x)[0].numpy(), net(x).numpy(), 1e-6)
+    for key in ("weight_ih", "weight_hh"):
+        if back[key + "_l0"].tobytes() != getattr(net.cell, key).detach().numpy().tobytes():
+            raise RuntimeError(f"{key} came back changed")
+
+
+for kind, layer in ((nn.LSTMCell, nn.LSTM), (nn.GRUCell, nn.GRU)):
+    try:
+        cells(kind, layer)
+        tell(f"weights of an unrolled {kind.__name__}")
+    except Exception as problem:
+        tell(f"weights of an unrolled {kind.__name__}", problem)
+
+
+def prefixes():
+    """Two modules of one dict, with the prefix of a DataParallel, in half precision."""
+    first, second = nn.LSTM(3, 4, num_layers=2).half(), nn.GRU(4, 5, bidirectional=True).half()
+    tensors = {f"module.{n}.{k}": v.numpy() for n, m in (("encoder", first), ("decoder", second)) for k, v in m.state_dict().items()}
+    save_safetensors("two.safetensors", tensors)
+    call(convert, "two.safetensors", "made.onnx")
+    x = torch.randn(6, 2, 3).half()
+    with torch.no_grad():
+        want = second.float()(first.float()(x.float())[0])[0].numpy()
+    same("output", outputs({"input": x.numpy()})["output"].astype(np.float32), want, 5e-3)
+    call(convert, "made.onnx", "back.safetensors")
+    back = load_safetensors("back.safetensors")
+    if {k: v.tobytes() for k, v in back.items()} != {k: v.tobytes() for k, v in tensors.items()}:
+        raise RuntimeError("the weights came back changed")
+
+
+try:
+    prefixes()
+    tell("two modules with prefixes in float16")
+except Exception as problem:
+    tell("two modules with prefixes in float16", problem)
+
+
+def refused(name, words, tensors, *options):
+    np.savez_compressed("doubt.npz", **tensors)
+    done = subprocess.run([convert, "doubt.npz", "doubt.onnx", *options], capture_output=True, text=True)
     lines = done.stderr.splitlines()
     good = done.returncode == 3 and len(lines) == 1 and words in lines[0]
     tell(f"refused: {name}", None if good else f"exit status {done.returncode}: {done.stderr}")
@@ -167,6 +226,8 @@ refused("mixed types", "double", {**lstm, "lstm.bias_ih_l0": np.zeros(16, np.flo
 refused("integers", "int32", {k: v.astype(np.int32) for k, v in lstm.items()})
 refused("no recurrent layer", "no LSTM", named("fc.", nn.Linear(4, 4)))
 refused("nothing", "doubt.npz", {})
+refused("pickled objects", "|O", {**lstm, "lstm.bias_hh_l0": np.array([{}], dtype=object)})
+refused("an archive of zeros that unpacks to more than a file may hold", "more than is allowed", {**lstm, "lstm.weight_ih_l0": np.zeros((4096, 1024), np.float32)}, "--limit", "file-bytes=1000000")
 
 
 def damaged(name, words, change):
