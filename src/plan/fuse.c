@@ -67,7 +67,7 @@ static clstm_status flat(ir_graph *g, ir_value *row, ir_value **out, clstm_error
 }
 
 static clstm_status fuse_row(ir_node *n, clstm_error *err) {
-    if (!is(n, "Add")) return CLSTM_OK;
+    if (!is(n, "Add") || n->version < 7) return CLSTM_OK;   /* before 7 an attribute says which axes the row lies along */
     for (int i = 0; i < 2; i++) {
         ir_node *p = only_producer(n->inputs[i], n);
         ir_value *row = n->inputs[1 - i], **in;

@@ -120,7 +120,7 @@ bool lift_pointwise(lifter *l, const ir_node *n) {
         "Celu", "Gelu", "HardSigmoid", "HardSwish", "Softplus", "Softsign", "Clip", "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean",
         "Where", "Equal", "Less", "Greater", "And", "Or", "Not", NULL};
     bool backwards;
-    if (n->n_out != 1 || !direction(l, n, &backwards)) return false;
+    if (n->version < 7 || n->n_out != 1 || !direction(l, n, &backwards)) return false;
     if (recover_is(n, "MatMul")) return product(l, n, backwards);
     if (recover_is(n, "Gemm")) return gemm(l, n, backwards);
     if (recover_is(n, "Concat")) return concat(l, n, backwards);

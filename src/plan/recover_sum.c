@@ -187,7 +187,7 @@ static bool in_part(recover_cell *c, recover_sum *s, const ir_node *n, recover_a
 bool recover_take_apart(recover_cell *c, recover_sum *s, ir_value *v, recover_access a, int depth) {
     if (depth > 16 || !numbers(c, v) || v->constant || !look_through(c, &v, &a)) return false;
     ir_node *n = maker(c, v);
-    if (!n || n->n_in < 2 || !numbers(c, v) || !own(c, v) || !recover_note(c, n)) return false;
+    if (!n || n->n_in < 2 || n->version < 7 || !numbers(c, v) || !own(c, v) || !recover_note(c, n)) return false;
     if (recover_is(n, "MatMul")) return add_product(c, s, n->inputs[0], n->inputs[1], false, v, a);
     if (recover_is(n, "Gemm")) return add_gemm(c, s, n, a, depth);
     if (recover_is(n, "Mul")) return add_scaled(c, s, n, a);

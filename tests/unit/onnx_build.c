@@ -81,15 +81,17 @@ pbuf pb_attr(const char *name, int type) {
     return b;
 }
 
-pbuf pb_model(pbuf graph) {
+pbuf pb_model_at(pbuf graph, int version) {
     pbuf b = {0}, opset = {0};
     pb_int(&b, F_MODEL_IR, 8);
     pb_text(&opset, 1, "");
-    pb_int(&opset, 2, 17);
+    pb_int(&opset, 2, version);
     pb_msg(&b, F_MODEL_OPSET, opset);
     pb_msg(&b, F_MODEL_GRAPH, graph);
     return b;
 }
+
+pbuf pb_model(pbuf graph) { return pb_model_at(graph, 17); }
 
 pbuf pb_graph(void) {
     pbuf g = {0};

@@ -25,7 +25,8 @@ pbuf pb_tensor(const char *name, int type, const char *dims);
 /* AttributeProto with name and type. */
 pbuf pb_attr(const char *name, int type);
 /* A ModelProto of IR 8 and opset 17 around a graph. */
-pbuf pb_model(pbuf graph);
+pbuf pb_model(pbuf graph);              /* at opset 17 */
+pbuf pb_model_at(pbuf graph, int version);
 /* A graph with input x and output y of unknown shape, to which nodes are to be added. */
 pbuf pb_graph(void);
 

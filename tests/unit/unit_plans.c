@@ -214,6 +214,22 @@ START_TEST(fused_nodes)
 }
 END_TEST
 
+/* Before opset 7 an attribute says along which axes of the product the row lies. */
+START_TEST(row_of_an_old_opset)
+{
+    pbuf b = pb_model_at(model_text_graph("x:f[2,3,2]", "y:f", "w = f[2,3] 1,2,3,4,5,6; b = f[3] 10,20,30; MatMul x,w > m; Add m,b > y broadcast=1 axis=1", NULL), 6);
+    float x[12] = {0};
+    clstm_tensor in = clstm_tensor_view(CLSTM_FLOAT, 3, (int64_t[]){2, 3, 2}, x);
+    model_text t = {0};
+    ck_assert_msg(!clstm_model_load_memory(b.data, b.n, NULL, NULL, &t.model, &t.err) && !clstm_session_create(t.model, NULL, &t.session, &t.err), "%s", t.err.message);
+    ck_assert(!clstm_session_set_input(t.session, 0, &in, &t.err) && !clstm_session_run(t.session, &t.err));
+    const float *y = clstm_session_output(t.session, 0)->tensor.data;
+    for (int i = 0; i < 18; i++) ck_assert_float_eq(y[i], (float)(10 + i / 3 % 3 * 10));
+    pb_free(&b);
+    model_text_done(&t);
+}
+END_TEST
+
 /* ---- folding into convolutions -------------------------------------------------------------------------------------------------------- */
 
 #define STATISTICS "w = f[2,3,3] ?; s = f[2] ?; b = f[2] ?; m = f[2] ?; v = f[2] 0.5,2; "
@@ -269,6 +285,7 @@ Suite *unit_suite(void) {
     unit_add(s, "nothing_to_do", nothing_to_do);
     unit_add(s, "interpreted", interpreted);
     unit_add(s, "evictions", evictions);
+    unit_add(s, "row_of_an_old_opset", row_of_an_old_opset);
     unit_add_loop(s, "folded_batches", folded_batches, 0, (int)(sizeof folds / sizeof *folds));
     unit_add_loop(s, "many_views", many_views, 0, 4);
     unit_add_loop(s, "fused_nodes", fused_nodes, 0, (int)(sizeof fusions / sizeof *fusions));
