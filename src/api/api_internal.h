@@ -105,6 +105,8 @@ struct clstm_state {
 /* ---- state_pairs.c ---- */
 /* Finds and checks the pairs that options.carry asks for. */
 clstm_status session_find_pairs(clstm_session *s, clstm_error *err);
+/* carried[i]: input i is a carried state, or would be with CLSTM_CARRY_PORTS; none where that is an error. */
+clstm_status session_carried_inputs(clstm_session *s, bool *carried, clstm_error *err);
 /* Gives carried inputs that nobody set a shape; -1 where neither the model nor the other inputs tell. */
 void session_shape_carried(clstm_session *s);
 /* The same with guess `n` in place of -1; false past the last guess. *guessed: there was need for one. */

@@ -47,20 +47,40 @@ static clstm_status read_metadata(const clstm_model *m, int *stated, clstm_error
     return CLSTM_OK;
 }
 
-clstm_status session_find_pairs(clstm_session *s, clstm_error *err) {
+/* Room for n_in pairs at *found, which the caller frees. */
+static clstm_status find_pairs(const clstm_session *s, plan_pair **found, size_t *n, clstm_error *err) {
     const clstm_model *m = s->model;
     int *stated = util_calloc(m->n_out, sizeof *stated);
-    plan_pair *found = util_calloc(m->n_in, sizeof *found);
-    size_t n = 0;
-    clstm_status status = stated && found ? read_metadata(m, stated, err) : util_no_memory(err);
+    *found = util_calloc(m->n_in, sizeof **found);
+    *n = 0;
+    clstm_status status = stated && *found ? read_metadata(m, stated, err) : util_no_memory(err);
     if (status == CLSTM_OK) {
         plan_ports ports = {m->inputs, m->outputs, m->n_in, m->n_out, stated};
-        status = plan_find_pairs(m->onnx.graph, &s->env, &ports, found, &n, err);
+        status = plan_find_pairs(m->onnx.graph, &s->env, &ports, *found, n, err);
     }
-    for (size_t k = 0; k < n && status == CLSTM_OK; k++) add_pair(s, found[k].input, found[k].output, found[k].why);
     free(stated);
+    return status;
+}
+
+clstm_status session_find_pairs(clstm_session *s, clstm_error *err) {
+    plan_pair *found;
+    size_t n;
+    clstm_status status = find_pairs(s, &found, &n, err);
+    for (size_t k = 0; k < n && status == CLSTM_OK; k++) add_pair(s, found[k].input, found[k].output, found[k].why);
     free(found);
     return status;
+}
+
+clstm_status session_carried_inputs(clstm_session *s, bool *carried, clstm_error *err) {
+    clstm_error ambiguous;
+    plan_pair *found = NULL;
+    size_t n = 0;
+    clstm_status status = s->options.carry & CLSTM_CARRY_PORTS ? CLSTM_OK : find_pairs(s, &found, &n, &ambiguous);
+    for (size_t k = 0; k < n && status == CLSTM_OK; k++) carried[found[k].input] = true;
+    for (size_t k = 0; k < s->n_pairs; k++) carried[s->pairs[k].input] = true;
+    free(found);
+    if (status == CLSTM_NO_MEMORY) return util_no_memory(err);
+    return CLSTM_OK;
 }
 
 clstm_status clstm_session_carry(clstm_session *s, const char *output, const char *input, clstm_error *err) {

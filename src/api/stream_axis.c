@@ -4,6 +4,7 @@
 #include "tensor/tensor.h"
 #include "util/fpmode.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Trial lengths: primes that other dimensions of a model are unlikely to have. */
@@ -18,13 +19,13 @@ static int64_t unlike(const clstm_tensor *t) {
     return trial_steps[0];
 }
 
-static clstm_status try_axis(clstm_session *s, clstm_value *shapes, size_t input, int axis, int *output_axes, bool *reached, clstm_error *err) {
+static clstm_status try_axis(clstm_session *s, clstm_value *shapes, const bool *carried, size_t input, int axis, int *output_axes, bool *reached, clstm_error *err) {
     clstm_value kept = shapes[input];
     plan *p = NULL;
     shapes[input].tensor.dims[axis] = unlike(&kept.tensor);
     plan_request r = {s->model->onnx.graph, shapes, s->constants, &s->env, true, true};
     clstm_status status = plan_build(&r, &p, err);
-    if (status == CLSTM_OK) status = plan_stream(p, input, axis, output_axes, reached, err);
+    if (status == CLSTM_OK) status = plan_stream(p, input, axis, carried, output_axes, reached, err);
     plan_destroy(p);
     shapes[input] = kept;
     return status;
@@ -38,9 +39,10 @@ clstm_status clstm_session_stream(clstm_session *s, size_t input, int *axis, int
     int rank = port->tensor.rank >= 0 ? port->tensor.rank : s->inputs[input].tensor.rank;
     if (port->kind != CLSTM_KIND_TENSOR || rank < 1 || *axis >= rank) return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\" has no axis to stream along", name);
     clstm_value *shapes = util_calloc(s->model->n_in, sizeof *shapes);
-    if (!shapes) return util_no_memory(err);
-    clstm_status status = session_enter(s, err);
-    if (status != CLSTM_OK) { util_aligned_free(shapes); return status; }
+    bool *carried = util_calloc(s->model->n_in, sizeof *carried);
+    clstm_status status = shapes && carried ? session_enter(s, err) : util_no_memory(err);
+    if (status == CLSTM_OK && (status = session_carried_inputs(s, carried, err)) != CLSTM_OK) session_leave(s, status);
+    if (status != CLSTM_OK) { free(carried); free(shapes); return status; }
     session_shape_carried(s);
     for (size_t i = 0; i < s->model->n_in; i++) {
         const clstm_port *p = &s->model->inputs[i];
@@ -58,7 +60,7 @@ clstm_status clstm_session_stream(clstm_session *s, size_t input, int *axis, int
         bool reached = false;
         clstm_error e = {0};
         if (*axis >= 0 ? d != *axis : d < port->tensor.rank && port->tensor.dims[d] >= 0) continue;
-        status = try_axis(s, shapes, input, d, output_axes, &reached, &e);
+        status = try_axis(s, shapes, carried, input, d, output_axes, &reached, &e);
         if (status == CLSTM_OK && reached) found = d;
         else if (status == CLSTM_OK) util_fail(&e, CLSTM_UNSUPPORTED, "not streamable: axis %d of \"%s\" reaches no recurrent layer", d, name);
         if (found < 0 && (first.status == CLSTM_OK || (first.status == CLSTM_UNSUPPORTED && strstr(first.message, "reaches no")))) first = e;
@@ -67,7 +69,8 @@ clstm_status clstm_session_stream(clstm_session *s, size_t input, int *axis, int
     if (found >= 0) { *axis = found; status = CLSTM_OK; }
     else if (first.status == CLSTM_OK) status = util_fail(err, CLSTM_UNSUPPORTED, "not streamable: every axis of \"%s\" has a fixed size", name);
     else { status = first.status; if (err) *err = first; }
-    util_aligned_free(shapes);
+    free(carried);
+    free(shapes);
     return session_leave(s, status);
 }
 

@@ -46,10 +46,10 @@ bool plan_shows_input(const plan *p, size_t input);
 /* Has output i written straight into `data` (NULL: back to the arena); true when it can be, false when the caller must copy. */
 bool plan_bind_output(plan *p, size_t i, void *data);
 
-/* Follows axis `axis` of graph input `input` through the plan (built with carry_layers, which this supposes): output_axes[i] is the
- * axis of output i along which it runs, or -1; *reached: a forward recurrent layer runs along it. CLSTM_UNSUPPORTED names the node
- * that needs more than one step at a time. */
-clstm_status plan_stream(plan *p, size_t input, int axis, int *output_axes, bool *reached, clstm_error *err);
+/* Follows axis `axis` of graph input `input` through the plan (built with carry_layers, which this supposes; carried[i]: graph input i
+ * is a carried state): output_axes[i] is the axis of output i along which it runs, or -1; *reached: a forward recurrent layer runs
+ * along it. CLSTM_UNSUPPORTED names the node that needs more than one step at a time, or begins anew with each call. */
+clstm_status plan_stream(plan *p, size_t input, int axis, const bool *carried, int *output_axes, bool *reached, clstm_error *err);
 
 /* What a plan holds, for profiles, clstm-info and clstm-bench. */
 typedef struct plan_step_info {

@@ -1,6 +1,7 @@
 /* plan/stream: whether a model can be fed piece by piece along one axis of an input: that axis is followed through the specialised
  * graph. What is pointwise in time passes it on, forward recurrent layers carry state across it, everything else that touches it
  * is refused by name. */
+#include "plan/pairs.h"
 #include "plan/plan_internal.h"
 
 #include "rnn/spec.h"
@@ -12,9 +13,19 @@
 /* What a value has to do with time: nothing, the axis along which it runs, or "what stood at the end" (a last state). */
 enum { FREE = -1, LAST = -2 };
 
-typedef struct follower { plan *p; int *time; int64_t steps; bool reached; clstm_error *err; } follower;
+/* Where a value comes from: only a carried state is at the end of one piece what it is at the beginning of the next. */
+enum { KNOWN, CARRIED, OTHER };
+
+typedef struct follower { plan *p; int *time; char *origin; int64_t steps; bool reached; clstm_error *err; } follower;
 
 static int time_of(const follower *f, const ir_value *v) { return v ? f->time[v->id] : FREE; }
+
+static char origin_of(const follower *f, const ir_node *n) {
+    char from = KNOWN;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->inputs[i] && f->origin[n->inputs[i]->id] > from) from = f->origin[n->inputs[i]->id];
+    return from == CARRIED && !plan_moves(n) ? OTHER : from;
+}
 
 static clstm_status refuse(follower *f, const ir_node *n, const char *why) {
     char text[256];
@@ -145,12 +156,29 @@ static clstm_status follow_window(follower *f, const ir_node *n, int t) {
     return one ? set_all(f, n, t) : refuse(f, n, !strncmp(n->op_type, "Conv", 4) ? "is a convolution along time" : "pools along time");
 }
 
+/* As many results as the input has steps, of values that stand for its end. */
+static bool makes_steps(const follower *f, const ir_node *n) {
+    bool in = false, out = false;
+    for (int i = 0; i < n->n_in; i++)
+        for (int d = 0; time_of(f, n->inputs[i]) == LAST && d < n->inputs[i]->type.rank; d++) in |= n->inputs[i]->type.dims[d] == f->steps;
+    for (int k = 0; k < n->n_out; k++)
+        for (int d = 0; n->outputs[k] && d < n->outputs[k]->type.rank; d++) out |= n->outputs[k]->type.dims[d] == f->steps;
+    return out && !in;
+}
+
 static clstm_status follow_recurrent(follower *f, const ir_node *n) {
     const rnn_spec *spec = rnn_spec_of(n);
     int t = time_of(f, n->inputs[RNN_X]), sequence = spec->batch_first ? 1 : 0;
+    bool carried = false, fresh = false;
     for (int i = 1; i < n->n_in; i++)
         if (time_of(f, n->inputs[i]) >= 0) return refuse(f, n, "has a running value as weight, length or initial state");
-    if (t < 0) return set_all(f, n, LAST);
+    for (int i = RNN_H0; i <= (spec->kind == RNN_LSTM ? RNN_C0 : RNN_H0); i++) {
+        bool from_state = i < n->n_in && n->inputs[i] && f->origin[n->inputs[i]->id] == CARRIED;
+        carried |= from_state;
+        fresh |= !from_state;
+    }
+    if (t != sequence && carried) return refuse(f, n, "carries a state along another axis");
+    if (t < 0) return makes_steps(f, n) ? refuse(f, n, "makes steps of a last state") : set_all(f, n, LAST);
     if (t == 2) return refuse(f, n, "takes time as features");
     if (t != sequence) {        /* time is its batch: every step on its own */
         if (n->outputs[RNN_Y]) f->time[n->outputs[RNN_Y]->id] = spec->batch_first ? 0 : 2;
@@ -161,6 +189,7 @@ static clstm_status follow_recurrent(follower *f, const ir_node *n) {
     if (spec->directions == 2) return refuse(f, n, "is bidirectional");
     if (spec->reverse) return refuse(f, n, "runs backwards");
     if (n->n_in > RNN_LENS && n->inputs[RNN_LENS]) return refuse(f, n, "has sequence_lens");
+    if (fresh) return refuse(f, n, "begins with a state that is not carried");
     f->reached = true;
     if (n->outputs[RNN_Y]) f->time[n->outputs[RNN_Y]->id] = sequence;
     for (int k = 1; k < n->n_out; k++)
@@ -178,20 +207,22 @@ static clstm_status follow_node(follower *f, const ir_node *n) {
     static const char *const reshapes[] = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", NULL};
     static const char *const windows[] = {"Conv", "MaxPool", "AveragePool", "LpPool", NULL};
     int first = FREE;
-    bool any = false, running = false;
+    bool any = false, running = false, state = false;
     for (int i = 0; i < n->n_in; i++) {
         int t = time_of(f, n->inputs[i]);
         any |= t != FREE;
         running |= t >= 0;
+        state |= n->inputs[i] && f->origin[n->inputs[i]->id] == CARRIED;
         if (i == 0) first = t;
     }
-    if (!any) return CLSTM_OK;
+    bool recurrent = plan_is_cell(n);
+    if (!any && !(recurrent && state)) return CLSTM_OK;
+    if (running && state && !recurrent) return refuse(f, n, "joins a carried state to running values");
     if (n->op->flags & OP_POINTWISE && running) return follow_pointwise(f, n);
     if (n->domain[0] || n->op->flags & OP_REGISTERED) return refuse(f, n, "is not known to be pointwise in time");
-    bool recurrent = !strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN");
     if (recurrent && n->index == IR_RECOVERED) return refuse(f, n, "stands for single steps of the model, whose state is not carried");
     if (recurrent) return follow_recurrent(f, n);
-    if (!running) return set_all(f, n, LAST);
+    if (!running) return makes_steps(f, n) ? refuse(f, n, "makes steps of a last state") : set_all(f, n, LAST);
     for (int i = 0; i < n->n_in + n->n_out; i++) {
         const ir_value *v = i < n->n_in ? n->inputs[i] : n->outputs[i - n->n_in];
         if (v && (v->kind != CLSTM_KIND_TENSOR || !tensor_shape_known(&v->type))) return refuse(f, n, "has shapes that only the run knows");
@@ -240,23 +271,36 @@ static clstm_status follow_node(follower *f, const ir_node *n) {
     return refuse(f, n, "is not known to be pointwise in time");
 }
 
-clstm_status plan_stream(plan *p, size_t input, int axis, int *output_axes, bool *reached, clstm_error *err) {
-    follower f = {.p = p, .err = err, .steps = p->graph->inputs[input]->type.dims[axis]};
-    f.time = util_calloc(p->graph->n_values, sizeof *f.time);
-    if (!f.time) return util_no_memory(err);
-    for (size_t i = 0; i < p->graph->n_values; i++) f.time[i] = FREE;
-    f.time[p->graph->inputs[input]->id] = axis;
-    clstm_status s = CLSTM_OK;
-    for (size_t i = 0; i < p->graph->n_nodes && s == CLSTM_OK; i++) {
-        const ir_node *n = p->graph->nodes[i];
-        if (n->n_bodies) {
-            s = refuse(&f, n, "has a body");
-            break;
-        }
-        s = follow_node(&f, n);
+static clstm_status follow_graph(follower *f) {
+    const ir_graph *g = f->p->graph;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const ir_node *n = g->nodes[i];
+        char from = origin_of(f, n);
+        if (n->n_bodies) return refuse(f, n, "has a body");
+        UTIL_TRY(follow_node(f, n));
+        for (int k = 0; k < n->n_out; k++)
+            if (n->outputs[k]) f->origin[n->outputs[k]->id] = from;
     }
-    for (size_t i = 0; i < p->graph->n_out - plan_carried(p) && s == CLSTM_OK; i++) output_axes[i] = f.time[p->graph->outputs[i]->id] >= 0 ? f.time[p->graph->outputs[i]->id] : -1;
+    return CLSTM_OK;
+}
+
+clstm_status plan_stream(plan *p, size_t input, int axis, const bool *carried, int *output_axes, bool *reached, clstm_error *err) {
+    const ir_graph *g = p->graph;
+    size_t layers = plan_carried(p), n_in = g->n_in - layers, n_out = g->n_out - layers;
+    follower f = {.p = p, .err = err, .steps = g->inputs[input]->type.dims[axis]};
+    f.time = util_calloc(g->n_values, sizeof *f.time);
+    f.origin = util_calloc(g->n_values, sizeof *f.origin);
+    clstm_status s = f.time && f.origin ? CLSTM_OK : util_no_memory(err);
+    if (s == CLSTM_OK) {
+        for (size_t i = 0; i < g->n_values; i++) f.time[i] = FREE;
+        for (size_t i = 0; i < g->n_in; i++)
+            if (!g->inputs[i]->constant) f.origin[g->inputs[i]->id] = i >= n_in || carried[i] ? CARRIED : OTHER;
+        f.time[g->inputs[input]->id] = axis;
+        s = follow_graph(&f);
+    }
+    for (size_t i = 0; i < n_out && s == CLSTM_OK; i++) output_axes[i] = f.time[g->outputs[i]->id] >= 0 ? f.time[g->outputs[i]->id] : -1;
     *reached = f.reached;
     free(f.time);
+    free(f.origin);
     return s;
 }
