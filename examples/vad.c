@@ -29,7 +29,7 @@ static const char *find_sound(FILE *file, unsigned long *bytes)
         unsigned long size = little_endian(head + 4, 4);
         if (!memcmp(head, "data", 4)) {
             *bytes = size;
-            return is_ours ? NULL : "sound before its format";
+            return !is_ours ? "sound before its format" : size ? NULL : "no sound in it";
         }
         size += size & 1;
         if (!memcmp(head, "fmt ", 4)) {

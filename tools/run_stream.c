@@ -234,7 +234,7 @@ static int run_piece(run_stream *s, const clstm_tensor *piece, int64_t n, bool l
     if (status != CLSTM_OK) return tool_refused(s->t, &err);
     if (!s->pieces++) find_fixed_outputs(s);
     print_piece(s, lines);
-    if (lines && s->log) fflush(s->log);
+    if (s->log) fflush(s->log);
     s->steps += n;
     for (size_t i = 0; i < clstm_model_output_count(s->model); i++)
         if (join_add(&joined[i], clstm_session_output(s->session, i), s->output_axes[i], &err) != CLSTM_OK) return tool_refused(s->t, &err);

@@ -8,12 +8,15 @@
 #include <string.h>
 
 /* Trial lengths: primes that other dimensions of a model are unlikely to have. */
-static const int64_t trial_steps[] = {11, 13, 17, 19, 23};
+static const int64_t trial_steps[] = {11, 13, 17, 19, 23, 29, 31, 37, 41, 43};
 
-static int64_t unlike(const clstm_tensor *t) {
+static int64_t unlike(const clstm_session *s, const clstm_tensor *t) {
+    const ir_graph *g = s->model->onnx.graph;
     for (size_t k = 0; k < sizeof trial_steps / sizeof *trial_steps; k++) {
         bool used = false;
         for (int d = 0; d < t->rank; d++) used |= t->dims[d] == trial_steps[k];
+        for (size_t i = 0; i < g->n_values; i++)
+            for (int d = 0; g->values[i] && d < g->values[i]->type.rank; d++) used |= g->values[i]->type.dims[d] == trial_steps[k];
         if (!used) return trial_steps[k];
     }
     return trial_steps[0];
@@ -22,7 +25,7 @@ static int64_t unlike(const clstm_tensor *t) {
 static clstm_status try_axis(clstm_session *s, clstm_value *shapes, const bool *carried, size_t input, int axis, int *output_axes, bool *reached, clstm_error *err) {
     clstm_value kept = shapes[input];
     plan *p = NULL;
-    shapes[input].tensor.dims[axis] = unlike(&kept.tensor);
+    shapes[input].tensor.dims[axis] = unlike(s, &kept.tensor);
     plan_request r = {s->model->onnx.graph, shapes, s->constants, &s->env, true, true};
     clstm_status status = plan_build(&r, &p, err);
     if (status == CLSTM_OK) status = plan_stream(p, input, axis, carried, output_axes, reached, err);
