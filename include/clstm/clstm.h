@@ -438,8 +438,8 @@ CLSTM_API clstm_status clstm_session_run_streams(clstm_session *session, clstm_s
 /* ---- Streams along time --------------------------------------------------------------------------------------------------------
  *
  * A model is streamable along an axis of an input when everything that the axis reaches is pointwise in time, or a forward recurrent
- * layer along it. Then a sequence fed in pieces of any length, with CLSTM_CARRY_PORTS | CLSTM_CARRY_LAYERS, gives the same bits as
- * in one run. */
+ * layer along it whose state is carried, and no other layer carries one. Then a sequence fed in pieces of any length, with
+ * CLSTM_CARRY_PORTS | CLSTM_CARRY_LAYERS, gives the same bits as in one run. */
 
 /* *axis: the axis to check, or -1 to find it. output_axes (one for each output) receives the axis along which an output runs, -1 for
  * those of which only the last counts. CLSTM_UNSUPPORTED names the node that makes the model not streamable. Other inputs count with

@@ -335,6 +335,39 @@ START_TEST(handed_on) {
 }
 END_TEST
 
+/* ---- along time ----------------------------------------------------------------------------------------------------------------------- */
+
+/* GRUs of 5 units over 5 features with weights w and r; what keeps a model from being fed in pieces, NULL for nothing. */
+static const struct timed { const char *in, *out, *nodes, *why; } timed[] = {
+    {"x:f[?,?,5]", "y:f[?,1,?,5]", "GRU x,w,r > y hidden_size=5", NULL},
+    {"x:f[?,?,5] h:f[1,?,5]", "y:f[?,1,?,5] hn:f[1,?,5]", "GRU x,w,r,,,h > y,hn hidden_size=5", NULL},
+    {"x:f[?,?,5] h:f[1,?,5]", "y:f[?,1,?,5]", "GRU x,w,r,,,h > y hidden_size=5", "begins with a state that is not carried"},
+    {"x:f[?,4,5]", "y:f[?,1,4,5]",
+     "Transpose x > t perm=1,0,2; GRU t,w,r > u hidden_size=5; one = i[1] 1; Squeeze u,one > v; Transpose v > w2 perm=1,0,2; GRU w2,w,r > y hidden_size=5",
+     "carries a state along another axis"},
+    {"x:f[?,?,5]", "y:f[?,1,?,5]", "GRU x,w,r > all,last hidden_size=5; GRU last,w,r > y hidden_size=5", "carries a state along another axis"},
+    {"x:f[?,?,5] h:f[1,?,5]", "y:f[?,?,5] hn:f[1,?,5]",
+     "GRU x,w,r,,,h > z,hn hidden_size=5; one = i[1] 1; Squeeze z,one > v; Add v,h > y", "joins a carried state to running values"},
+    {"x:f[?,?,5]", "y:f[?,?,5]", "GRU x,w,r > all,last hidden_size=5; Shape x > n; Expand last,n > y", "makes steps of a last state"}};
+
+START_TEST(fed_in_pieces) {
+    const struct timed *c = &timed[_i / 2];
+    clstm_session_options o = carrying();
+    if (_i & 1) o.carry = 0;            /* the answer speaks of a session that carries, whatever this one does */
+    cell_text t = {0};
+    cell_constant(&t, 'f', "w", "1,15,5", 75);
+    cell_constant(&t, 'f', "r", "1,15,5", 75);
+    cell_say(&t, "%s", c->nodes);
+    model_text m = model_text_load(model_text_graph(c->in, c->out, t.s, NULL), &o);
+    clstm_error err;
+    int axis = -1, out[2];
+    if (c->why) FAILS(clstm_session_stream(m.session, 0, &axis, out, &err), CLSTM_UNSUPPORTED, c->why);
+    else OK(clstm_session_stream(m.session, 0, &axis, out, &err));
+    ck_assert_int_eq(axis, c->why ? -1 : 0);
+    model_text_done(&m);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("streams");
     unit_add_loop(s, "thousands of states", thousands_of_states, 0, 2 * CELLS);
@@ -344,5 +377,6 @@ Suite *unit_suite(void) {
     unit_add(s, "a failed run", failed_run_changes_nothing);
     unit_add(s, "unprepared shapes", unprepared_shapes);
     unit_add_loop(s, "handed on", handed_on, 0, 8);
+    unit_add_loop(s, "fed in pieces", fed_in_pieces, 0, 2 * (int)(sizeof timed / sizeof *timed));
     return s;
 }
