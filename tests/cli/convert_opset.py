@@ -39,14 +39,17 @@ def to(opset):
 
 
 def outputs(path, values):
-    command = [run, path, "-o", "out.npz"]
+    command = [run, path]
+    names = [o.name for o in onnx.load(path).graph.output]
+    for name in names:
+        command += ["-o", f"{name}=out_{name}.npy"]
     for name, value in values.items():
         np.save(f"in_{name}.npy", value)
         command += ["-i", f"{name}=in_{name}.npy"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{path}: {done.stderr}")
-    return {k: v for k, v in np.load("out.npz").items()}
+    return {name: np.load(f"out_{name}.npy") for name in names}
 
 
 def same(name, targets, nodes, shapes, outs, opset, inits=(), shape=None):
