@@ -1,23 +1,15 @@
 """clstm-convert --layout keras against the equations of Keras's documentation, in double: LSTM, GRU with reset_after and without, SimpleRNN,
 Bidirectional, Dense and Embedding, under the names of Keras 2 and of Keras 3; doubts are refused.
 Usage: convert_keras.py CLSTM_CONVERT CLSTM_RUN; prints a line `ok NAME` or `not ok NAME: reason` a case."""
-import json
-import struct
 import subprocess
 import sys
 
 import numpy as np
+from cases import call, finish, outputs, save_safetensors, tell
 
 convert, run = sys.argv[1:3]
 rng = np.random.default_rng(11)
-failed = False
 GATES = {"lstm": 4, "gru": 3, "gru_before": 3, "simple_rnn": 1}
-
-
-def tell(name, problem=None):
-    global failed
-    failed |= problem is not None
-    print(f"not ok {name}: {problem}" if problem else f"ok {name}")
 
 
 def sigmoid(v):
@@ -74,28 +66,8 @@ def named(version, where, name, kind, w, cell_number):
 def save(path, tensors):
     if path.endswith(".npz"):
         np.savez(path, **tensors)
-        return
-    header, data = {}, b""
-    for key, value in tensors.items():
-        header[key] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [len(data), len(data) + value.nbytes]}
-        data += value.tobytes()
-    text = json.dumps(header).encode()
-    open(path, "wb").write(struct.pack("<Q", len(text)) + text + data)
-
-
-def call(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{command[1:]}: {done.stderr.strip()}")
-
-
-def outputs(inputs):
-    command = [run, "made.onnx", "-o", "out.npz"]
-    for name, value in inputs.items():
-        np.save(f"in_{name}.npy", value)
-        command += ["-i", f"{name}=in_{name}.npy"]
-    call(*command)
-    return np.load("out.npz")
+    else:
+        save_safetensors(path, tensors)
 
 
 def near(name, got, want):
@@ -137,7 +109,7 @@ def case(kind, version, two, bias, first, embed, dense, suffix):
     save("w" + suffix, {k: tensors[k] for k in keys})
     call(convert, "w" + suffix, "made.onnx", "--layout", "keras", *["--batch-first"] * first)
     turn = (lambda v: v) if first else (lambda v: np.swapaxes(v, 0, 1))
-    near("output", outputs({given[0]: turn(given[1])})["output"], turn(y))
+    near("output", outputs(run, "made.onnx", {given[0]: turn(given[1])})["output"], turn(y))
 
 
 number = 0
@@ -159,7 +131,7 @@ def states():
     save("w.npz", named(3, "", "lstm", "lstm", w, 0))
     call(convert, "w.npz", "made.onnx", "--layout", "keras", "--batch-first", "--states")
     x, h, c = (rng.uniform(-1, 1, s).astype(np.float32) for s in ((2, 6, 4), (1, 2, 5), (1, 2, 5)))
-    got = outputs({"input": x, "h0": h, "c0": c})
+    got = outputs(run, "made.onnx", {"input": x, "h0": h, "c0": c})
     for key, want in zip(("output", "hn", "cn"), layer("lstm", w, x, h[0], c[0])):
         near(key, got[key], want if key == "output" else want[None])
 
@@ -195,4 +167,4 @@ refused("two Dense in a row", ("two Linear",), {**lstm, "sequential/dense/kernel
 refused("no recurrent layer", ("no LSTM",), {"dense/kernel": np.zeros((4, 4), np.float32)})
 refused("half a Bidirectional", ("sequential/bidirectional", "without a recurrent_kernel"), {k.replace("lstm/", "bidirectional/backward_lstm/", 1): v for k, v in lstm.items() if "bias" not in k} | {"sequential/bidirectional/forward_lstm/lstm_cell/kernel": lstm[key + "kernel"]})
 refused("pickled objects", ("lstm/kernel", "|O"), {"lstm/kernel": np.array([{}], dtype=object)})
-sys.exit(failed)
+finish()

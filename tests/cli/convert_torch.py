@@ -8,30 +8,11 @@ import sys
 import numpy as np
 import onnx
 import torch
+from cases import DTYPES, call, finish, outputs, save_safetensors, tell
 from torch import nn
 
 convert, run = sys.argv[1:3]
 torch.manual_seed(7)
-failed = False
-DTYPES = {"F32": np.float32, "F64": np.float64, "F16": np.float16}
-
-
-def tell(name, problem=None):
-    global failed
-    failed |= problem is not None
-    print(f"not ok {name}: {problem}" if problem else f"ok {name}")
-
-
-def save_safetensors(path, tensors):
-    header, data = {"__metadata__": {"format": "pt"}}, b""
-    for key in sorted(tensors):
-        value = np.ascontiguousarray(tensors[key])
-        kind = next(k for k, t in DTYPES.items() if t == value.dtype)
-        header[key] = {"dtype": kind, "shape": list(value.shape), "data_offsets": [len(data), len(data) + value.nbytes]}
-        data += value.tobytes()
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    open(path, "wb").write(struct.pack("<Q", len(text)) + text + data)
 
 
 def load_safetensors(path):
@@ -40,22 +21,6 @@ def load_safetensors(path):
     header, data = json.loads(raw[8:8 + length]), raw[8 + length:]
     return {k: np.frombuffer(data[slice(*v["data_offsets"])], DTYPES[v["dtype"]]).reshape(v["shape"])
             for k, v in header.items() if k != "__metadata__"}
-
-
-def call(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{command[1:]}: {done.stderr.strip()}")
-
-
-def outputs(inputs):
-    """Runs made.onnx; its outputs by name."""
-    command = [run, "made.onnx", "-o", "out.npz"]
-    for name, value in inputs.items():
-        np.save(f"in_{name}.npy", value)
-        command += ["-i", f"{name}=in_{name}.npy"]
-    call(*command)
-    return np.load("out.npz")
 
 
 class Net(nn.Module):
@@ -105,7 +70,7 @@ def case(cell, layers, two, bias, first, states, embed, linear, suffix, dtype):
         inputs.update({"h0": h.numpy()}, **({"c0": c.numpy()} if cell is nn.LSTM else {}))
     with torch.no_grad():
         y, last = net(x, initial)
-    got, tolerance = outputs(inputs), 1e-5 if dtype == torch.float32 else 1e-12
+    got, tolerance = outputs(run, "made.onnx", inputs), 1e-5 if dtype == torch.float32 else 1e-12
     same("output", got["output"], y.numpy(), tolerance)
     if states:
         for key, value in zip(("hn", "cn"), last if cell is nn.LSTM else (last,)):
@@ -184,7 +149,7 @@ def prefixes():
     x = torch.randn(6, 2, 3).half()
     with torch.no_grad():
         want = second.float()(first.float()(x.float())[0])[0].numpy()
-    same("output", outputs({"input": x.numpy()})["output"].astype(np.float32), want, 5e-3)
+    same("output", outputs(run, "made.onnx", {"input": x.numpy()})["output"].astype(np.float32), want, 5e-3)
     call(convert, "made.onnx", "back.safetensors")
     back = load_safetensors("back.safetensors")
     if {k: v.tobytes() for k, v in back.items()} != {k: v.tobytes() for k, v in tensors.items()}:
@@ -268,4 +233,4 @@ damaged("an overflowing shape", "disagree", with_entry(shape=[1 << 40, 1 << 40])
 damaged("offsets past the file", "outside", with_entry(data_offsets=[0, 1 << 62]))
 damaged("an unknown dtype", "F8_E4M3", with_entry(dtype="F8_E4M3"))
 damaged("another field", "nothing else", with_entry(more=1))
-sys.exit(failed)
+finish()

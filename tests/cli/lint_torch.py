@@ -1,26 +1,18 @@
 """The linter and --repair: each fault is put into a model, found, mended, and the outputs compared with torch's or the sound model's.
 Usage: lint_torch.py CLSTM_INFO CLSTM_CONVERT CLSTM_RUN; prints a line `ok NAME` or `not ok NAME: reason` a case."""
 import json
-import subprocess
 import sys
 
 import numpy as np
 import onnx
 import torch
+from cases import call, finish, tell
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 info, convert, run = sys.argv[1:4]
 torch.manual_seed(11)
-failed = False
 I, H, T, B = 5, 6, 7, 3
-
-
-def call(*command, want=0):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != want:
-        raise RuntimeError(f"{command[1:]}: exit status {done.returncode}: {done.stderr.strip()}")
-    return done
 
 
 def findings(path):
@@ -251,8 +243,7 @@ cases = {"gru-reset": gru_reset, "projection": projection, "frozen batch, zeros"
 for name, case in cases.items():
     try:
         case()
-        print(f"ok {name}")
+        tell(name)
     except Exception as problem:
-        failed = True
-        print(f"not ok {name}: {type(problem).__name__}: {problem}")
-sys.exit(failed)
+        tell(name, f"{type(problem).__name__}: {problem}")
+finish()
