@@ -348,6 +348,7 @@ static const struct timed { const char *in, *out, *nodes, *why; } timed[] = {
     {"x:f[?,?,5]", "y:f[?,1,?,5]", "GRU x,w,r > all,last hidden_size=5; GRU last,w,r > y hidden_size=5", "carries a state along another axis"},
     {"x:f[?,?,5] h:f[1,?,5]", "y:f[?,?,5] hn:f[1,?,5]",
      "GRU x,w,r,,,h > z,hn hidden_size=5; one = i[1] 1; Squeeze z,one > v; Add v,h > y", "joins a carried state to running values"},
+    {"x:f[?,?,5] h:f[1,?,5]", "y:f[?,1,?,5] hn:f[1,?,5]", "Neg h > m; GRU x,w,r,,,m > y,hn hidden_size=5", "begins with a state that is not carried"},
     {"x:f[?,?,5]", "y:f[?,?,5]", "GRU x,w,r > all,last hidden_size=5; Shape x > n; Expand last,n > y", "makes steps of a last state"}};
 
 START_TEST(fed_in_pieces) {
@@ -361,6 +362,7 @@ START_TEST(fed_in_pieces) {
     model_text m = model_text_load(model_text_graph(c->in, c->out, t.s, NULL), &o);
     clstm_error err;
     int axis = -1, out[2];
+    if (strstr(c->nodes, "Neg h")) OK(clstm_session_carry(m.session, "hn", "h", &err));
     if (c->why) FAILS(clstm_session_stream(m.session, 0, &axis, out, &err), CLSTM_UNSUPPORTED, c->why);
     else OK(clstm_session_stream(m.session, 0, &axis, out, &err));
     ck_assert_int_eq(axis, c->why ? -1 : 0);
