@@ -26,7 +26,6 @@ static bool is_askew(const clstm_tensor *t) {
     return unit && (uintptr_t)t->data % unit != 0;
 }
 
-
 clstm_status ir_const_new(const clstm_tensor *t, ir_const **out, clstm_error *err) {
     size_t bytes;
     if (!tensor_bytes(t, &bytes)) return util_fail(err, CLSTM_UNSUPPORTED, "a constant of type %s has no fixed size", clstm_type_name(t->type));
