@@ -195,7 +195,7 @@ void tool_reraise(void) {
 }
 
 static void handle_signals(void (*handler)(int)) {
-    struct sigaction action = {.sa_handler = handler};
+    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};     /* the second one ends it at once */
     static const int numbers[] = {SIGINT, SIGTERM};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < 2; i++) {

@@ -75,11 +75,15 @@ bool plan_is_cell(const ir_node *n) {
     return !n->domain[0] && (!strcmp(n->op_type, "LSTM") || !strcmp(n->op_type, "GRU") || !strcmp(n->op_type, "RNN"));
 }
 
+/* Every input is held against every output: a file of a megabyte could ask for minutes and gigabytes of that. */
+enum { MOST_COMPARED = 1 << 20, MOST_NEEDS = 1 << 26 };
+
 static bool *row(bool *of, const ir_value *v, size_t n) { return of + (size_t)v->id * n; }
 
 /* What bodies see from outside is taken to be everything: a need too many belies no name. */
 clstm_status plan_find_needs(const ir_graph *g, bool *needs, clstm_error *err) {
     size_t n = g->n_in;
+    if (n && g->n_values > MOST_NEEDS / n) { memset(needs, true, g->n_out * n * sizeof *needs); return CLSTM_OK; }
     bool *of = util_calloc(g->n_values * n, sizeof *of);
     if (!of) return util_no_memory(err);
     for (size_t i = 0; i < n; i++) row(of, g->inputs[i], n)[i] = true;
@@ -219,6 +223,8 @@ static clstm_status judge_all(const judge *j, plan_pair *pairs, size_t *n) {
 }
 
 clstm_status plan_find_pairs(ir_graph *g, const op_env *env, const plan_ports *p, plan_pair *pairs, size_t *n, clstm_error *err) {
+    if (p->n_out && p->n_in > MOST_COMPARED / p->n_out)
+        return util_fail(err, CLSTM_BAD_ARGUMENT, "%zu inputs and %zu outputs are too many to find states among; name the pairs (OUTPUT=INPUT)", p->n_in, p->n_out);
     judge j = {.p = p, .err = err, .proofs = util_calloc(p->n_in * p->n_out, sizeof *j.proofs), .needs = util_calloc(p->n_in * p->n_out, sizeof *j.needs)};
     clstm_status s = j.proofs && j.needs ? plan_prove_pairs(g, env, p, j.proofs, err) : util_no_memory(err);
     if (s == CLSTM_OK) s = plan_find_needs(g, j.needs, err);

@@ -30,6 +30,7 @@ typedef struct prover {
     const op_env *env;
     ir_graph *base;             /* shapes known, nothing labelled */
     labelled *labels;
+    size_t *label_at;           /* for each value of the base: its place in `labels`, counted from 1; 0: none */
     watched *watch;             /* the outputs of the ports first */
     carried *layers;
     appended *joins;
@@ -59,17 +60,14 @@ static clstm_status make_base(prover *p, const ir_graph *g, int64_t unknown) {
     return plan_optimise(p->base, p->env, false, p->err);
 }
 
-static const labelled *label_of(const prover *p, const ir_value *v) {
-    for (size_t i = 0; i < p->n_labels; i++)
-        if (p->labels[i].value == v->id) return &p->labels[i];
-    return NULL;
-}
+static const labelled *label_of(const prover *p, const ir_value *v) { return p->label_at[v->id] ? &p->labels[p->label_at[v->id] - 1] : NULL; }
 
 static clstm_status add_label(prover *p, const ir_value *v) {
     if (!can_label(v) || v->constant || label_of(p, v)) return CLSTM_OK;
     if (!util_grow((void **)&p->labels, &p->cap_labels, p->n_labels + 1, sizeof *p->labels)) return util_no_memory(p->err);
     int64_t count = clstm_tensor_count(&v->type);
     p->labels[p->n_labels++] = (labelled){v->id, p->total, count};
+    p->label_at[v->id] = p->n_labels;
     p->total += count;
     return p->total > MOST_LABELS ? util_fail(p->err, CLSTM_UNSUPPORTED, "the states are too large to be followed") : CLSTM_OK;
 }
@@ -130,7 +128,10 @@ static clstm_status number_elements(prover *p) {
     for (size_t i = 0; i < p->base->n_out; i++) UTIL_TRY(add_watch(p, p->base->outputs[i]));
     for (size_t i = 0; i < p->base->n_in; i++)
         for (size_t o = 0; o < p->ports->n_out; o++)
-            if (plan_ports_agree(&p->ports->inputs[i], &p->ports->outputs[o])) UTIL_TRY(add_label(p, p->base->inputs[i]));
+            if (plan_ports_agree(&p->ports->inputs[i], &p->ports->outputs[o])) {
+                UTIL_TRY(add_label(p, p->base->inputs[i]));
+                break;
+            }
     if (!(p->asked = p->n_labels > 0)) return CLSTM_OK;
     UTIL_TRY(add_layers(p));
     for (size_t i = 0; i < p->base->n_nodes; i++) UTIL_TRY(add_join(p, p->base->nodes[i]));
@@ -253,13 +254,14 @@ static plan_proof judge(const prover *p, const labelled *in, const watched *out)
 
 static void free_prover(prover *p) {
     for (size_t i = 0; i < p->n_watch; i++) free(p->watch[i].labels);
-    free(p->labels); free(p->watch); free(p->layers); free(p->joins); free(p->by_layer); free(p->by_join);
+    free(p->labels); free(p->label_at); free(p->watch); free(p->layers); free(p->joins); free(p->by_layer); free(p->by_join);
     ir_graph_destroy(p->base);
 }
 
 static clstm_status prove_at(const ir_graph *g, const op_env *env, const plan_ports *ports, int64_t unknown, plan_proof *proofs, clstm_error *err) {
     prover p = {.ports = ports, .env = env, .err = err};
     clstm_status s = make_base(&p, g, unknown);
+    if (s == CLSTM_OK && !(p.label_at = util_calloc(p.base->n_values, sizeof *p.label_at))) s = util_no_memory(err);
     if (s == CLSTM_OK) s = number_elements(&p);
     for (int round = 0; s == CLSTM_OK && p.n_layers + p.n_joins && (round < 2 || p.total >> DIGIT_BITS * round); round++) s = one_round(&p, round);
     if (s == CLSTM_OK) s = find_followers(&p);

@@ -174,6 +174,29 @@ START_TEST(tables)
 }
 END_TEST
 
+/* Every input against every output: a thousand of each are looked through, more are refused. */
+START_TEST(many_ports)
+{
+    const int count = _i ? 12000 : 1000;
+    text nodes = {0}, in = {0}, out = {0};
+    for (int i = 0; i < count; i++) {
+        add(&nodes, "%sNeg i%d > o%d", i ? ";" : "", i, i);
+        add(&in, " i%d:f[1]", i);
+        add(&out, " o%d:f[1]", i);
+    }
+    clstm_session_options o;
+    clstm_session_options_default(&o);
+    o.carry = CLSTM_CARRY_PORTS;
+    model_text t = model_text_try(model_text_graph(in.at, out.at, nodes.at, NULL), &o);
+    ck_assert_msg(t.err.status == (_i ? CLSTM_BAD_ARGUMENT : CLSTM_OK), "%s", t.err.message);
+    if (_i) ck_assert_ptr_nonnull(strstr(t.err.message, "12000 inputs and 12000 outputs are too many to find states among"));
+    model_text_done(&t);
+    free(nodes.at);
+    free(in.at);
+    free(out.at);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *s = suite_create("hostile");
     unit_add_loop(s, "long chains", long_chains, 0, (int)(sizeof links / sizeof *links));
@@ -182,5 +205,6 @@ Suite *unit_suite(void) {
     unit_add_loop(s, "much work", much_work, 0, (int)(sizeof heavy / sizeof *heavy));
     unit_add(s, "many sums", many_sums);
     unit_add(s, "tables", tables);
+    unit_add_loop(s, "many ports", many_ports, 0, 2);
     return s;
 }
