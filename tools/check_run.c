@@ -2,6 +2,7 @@
 #include "check_run.h"
 
 #include "dataset.h"
+#include "inputs.h"
 #include "io/buffer.h"
 
 #include <errno.h>
@@ -39,15 +40,29 @@ static bool compare_outputs(const clstm_model *model, clstm_session *session, co
     return true;
 }
 
+/* What an earlier set gave must not stand in for what this one lacks. */
+static bool all_given(const clstm_model *model, const inputs *in, clstm_error *err) {
+    char what[400];
+    for (size_t i = 0; i < in->count; i++) {
+        if (in->items[i].given || clstm_model_input(model, i)->optional) continue;
+        snprintf(err->message, sizeof err->message, "no input_%zu.pb for input %s", i, port_text(what, sizeof what, clstm_model_input(model, i)));
+        return false;
+    }
+    return true;
+}
+
 /* One test_data_set_N in a session that may have run others before: nothing of those must be left. */
-static bool check_set(const clstm_model *model, clstm_session *session, const char *dir, const char *set, const compare_rule *rule, char *reason, size_t size) {
-    dataset inputs = {0}, outputs = {0};
+static bool check_set(const tool *t, const clstm_model *model, clstm_session *session, const char *dir, const char *set, const compare_rule *rule, char *reason, size_t size) {
+    dataset outputs = {0};
+    inputs in = {0};
     clstm_error err = {0};
-    bool ran = dataset_read(dir, model, false, &inputs, &err) == CLSTM_OK && dataset_read(dir, model, true, &outputs, &err) == CLSTM_OK &&
-               dataset_give(&inputs, session, &err) == CLSTM_OK && clstm_session_run(session, &err) == CLSTM_OK;
+    tool silent = *t;
+    silent.said = err.message;
+    bool ran = inputs_start(&silent, model, &in) < 0 && inputs_from_data(&silent, model, dir, &in) < 0 && all_given(model, &in, &err) && dataset_read(dir, model, true, &outputs, &err) == CLSTM_OK &&
+               inputs_apply(&in, session, &err) == CLSTM_OK && clstm_session_run(session, &err) == CLSTM_OK;
     if (!ran) snprintf(reason, size, "%s: %s", set, err.message);
     bool good = ran && compare_outputs(model, session, &outputs, set, rule, reason, size);
-    dataset_free(&inputs);
+    inputs_free(&in);
     dataset_free(&outputs);
     return good;
 }
@@ -66,13 +81,13 @@ void check_one(const tool *t, const check_case *c, const compare_rule *rule, cha
         if (!dir) { snprintf(reason, size, "out of memory"); break; }
         snprintf(dir, length, "%s/%s", c->dir, set);
         bool there = !access(dir, F_OK);
-        if (there) check_set(model, session, dir, set, rule, reason, size);
+        if (there) check_set(t, model, session, dir, set, rule, reason, size);
         free(dir);
         if (there) continue;
         if (!n) snprintf(reason, size, "no test_data_set_0");
         break;
     }
-    tool_session_end(session);
+    clstm_session_destroy(session);
     clstm_model_destroy(model);
 }
 
@@ -89,8 +104,6 @@ static clstm_status problem(clstm_error *err, const char *what) {
 /* What the child sends: '+' for passed, or '-' and the reason. No byte at all means that it died. */
 _Noreturn static void child(const tool *t, const check_case *c, const compare_rule *rule, int fd) {
     char said[REASON + 2];
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
     check_one(t, c, rule, said + 1, REASON);
     said[0] = said[1] ? '-' : '+';
     size_t size = 1 + strlen(said + 1), sent = 0;

@@ -149,13 +149,11 @@ int main(int argc, char **argv) {
     for (int option; code < 0 && (option = getopt_long(argc, argv, "i:", options, NULL)) != -1;) code = set_option(&b, option, optarg);
     if (code < 0 && optind + 1 != argc) code = tool_usage(&b.t, optind == argc ? "which MODEL?" : "one MODEL at a time");
     if (code < 0) code = run(&b, argv[optind]);
-    tool_session_end(b.session);
+    clstm_session_destroy(b.session);
     inputs_free(&b.inputs);
     clstm_model_destroy(b.model);
     free(b.in);
     free(b.times);
     tool_free(&b.t);
-    code = tool_finish(&b.t, code);
-    tool_reraise();
-    return code;
+    return tool_finish(&b.t, code);
 }

@@ -121,7 +121,7 @@ static int run(settings *s, char **paths, int n_paths) {
     if (status == CLSTM_OK && s->skip_list) status = check_cases_skip(&s->t, &cases, s->skip_list, &err);
     int code = status == CLSTM_OK ? TOOL_OK : tool_refused(&s->t, &err);
     if (status == CLSTM_OK) {
-        s->t.quiet = true;      /* the warnings of a thousand models drown their results */
+        s->t.quiet = cases.count > 1;       /* the warnings of a thousand models drown their results */
         status = check_all(&s->t, &cases, &s->rule, s->jobs, s->seconds, tell, &total, &err);
         if (status == CLSTM_OK) status = write_report(s->json, &cases, &total, put_json, &err);
         if (status == CLSTM_OK) status = write_report(s->junit, &cases, &total, put_junit, &err);

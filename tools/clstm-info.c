@@ -145,21 +145,22 @@ static void text_uses(const clstm_model *m, io_buffer *b) {
 
 /* ---- what a session takes -------------------------------------------------------------------------------------------------------- */
 
-/* A session prepared for the shapes that --shape and --dim give, 1 where they say nothing; NULL, and *err says why, for a model that
- * asks for more than such shapes (a sequence, say). */
-static clstm_session *prepared(const tool *t, clstm_model *m, clstm_error *err) {
-    tool quiet = *t;
-    clstm_session *session = NULL;
+/* A session prepared for the shapes that --shape and --dim give, 1 where they say nothing; NULL, and *why says it, for a model that
+ * asks for more than such shapes (a sequence, say). -1 to go on, or an exit code when the options do not fit the model. */
+static int prepare(const tool *t, clstm_model *m, clstm_session **session, clstm_error *why) {
+    tool silent = *t;
     inputs in = {0};
-    quiet.quiet = true;
-    *err = (clstm_error){CLSTM_UNSUPPORTED, "its inputs are more than tensors of a known rank"};
-    if (!inputs_can_be_random(t, m) || tool_session(&quiet, m, 0, &session, err) != CLSTM_OK) return NULL;
-    if (inputs_start(&quiet, m, &in) < 0 && inputs_randomise(&quiet, m, 0, &in) < 0 && inputs_apply(&in, session, err) == CLSTM_OK &&
-        clstm_session_prepare(session, err) == CLSTM_OK) err->status = CLSTM_OK;
+    int code = inputs_start(t, m, &in);
+    bool ready = false;
+    *why = (clstm_error){CLSTM_UNSUPPORTED, "its inputs are more than tensors of a known rank"};
+    *session = NULL;
+    silent.said = why->message;
+    if (code < 0 && tool_session(t, m, 0, session, why) != CLSTM_OK) code = tool_refused(t, why);
+    if (code < 0 && inputs_can_be_random(t, m) && inputs_randomise(&silent, m, 0, &in) < 0)
+        ready = inputs_apply(&in, *session, why) == CLSTM_OK && clstm_session_prepare(*session, why) == CLSTM_OK;
     inputs_free(&in);
-    if (err->status == CLSTM_OK) return session;
-    tool_session_end(session);
-    return NULL;
+    if (!ready) { clstm_session_destroy(*session); *session = NULL; }
+    return code;
 }
 
 static void text_memory(const clstm_session *s, io_buffer *b) {
@@ -242,7 +243,7 @@ static void put_streams(const tool *t, clstm_model *m, io_buffer *b) {
         told++;
     }
     if (t->json) io_puts(b, "]");
-    tool_session_end(s);
+    clstm_session_destroy(s);
     free(axes);
 }
 
@@ -319,8 +320,10 @@ static int describe(const tool *t, const char *path, bool graph, io_buffer *b) {
     clstm_model *m;
     clstm_error err = {0};
     if (tool_load(t, path, &m, &err) != CLSTM_OK) return tool_refused(t, &err);
-    clstm_session *session = prepared(t, m, &err);
-    if (t->json) json_model(t, m, path, session, graph, b);
+    clstm_session *session;
+    int code = prepare(t, m, &session, &err);
+    if (code >= 0) {}
+    else if (t->json) json_model(t, m, path, session, graph, b);
     else {
         text_head(m, path, b);
         text_memory(session, b);
@@ -330,9 +333,9 @@ static int describe(const tool *t, const char *path, bool graph, io_buffer *b) {
         text_uses(m, b);
         if (graph) text_graph(m, session, &err, b);
     }
-    tool_session_end(session);
+    clstm_session_destroy(session);
     clstm_model_destroy(m);
-    return TOOL_OK;
+    return code < 0 ? TOOL_OK : code;
 }
 
 int main(int argc, char **argv) {

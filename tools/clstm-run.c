@@ -299,7 +299,6 @@ static int answer(job *j) {
     io_buffer b = {0};
     int code = TOOL_OK;
     for (size_t i = 0; i < j->out.count; i++) {
-        if (tool_interrupted()) return TOOL_FAILED;
         if (run_target_write(&j->targets[i], j->model, j->results, &err) != CLSTM_OK) return tool_failed(&j->t, &err);
     }
     if (j->trace && run_trace_write(j->trace, j->trace_path, &err) != CLSTM_OK) return tool_failed(&j->t, &err);
@@ -376,7 +375,7 @@ static void job_free(job *j) {
     free(j->carry.items);
     dataset_free(&j->references);
     run_profile_free(&j->profile);
-    tool_session_end(j->session);
+    clstm_session_destroy(j->session);
     inputs_free(&j->inputs);
     clstm_model_destroy(j->model);
     free(j->targets);
@@ -399,7 +398,5 @@ int main(int argc, char **argv) {
         code = run(&j);
     }
     job_free(&j);
-    code = tool_finish(&j.t, code);
-    tool_reraise();
-    return code;
+    return tool_finish(&j.t, code);
 }

@@ -33,6 +33,6 @@ int convert_refused(const tool *t, const char *path, const clstm_error *err) {
     clstm_error whole = *err;
     io_escape(name, sizeof name, path);
     /* Loading has named the file. */
-    if (strncmp(err->message, name, strlen(name))) snprintf(whole.message, sizeof whole.message, "%s: %.700s", name, err->message);
+    if (!strstr(err->message, name)) snprintf(whole.message, sizeof whole.message, "%s: %.700s", name, err->message);
     return tool_refused(t, &whole);
 }

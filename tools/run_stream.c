@@ -246,7 +246,7 @@ static int run_all(run_stream *s, source *from, joiner *joined, void (*after)(vo
     clstm_tensor fresh = {0}, frame = {0};
     int64_t step = s->fixed ? s->frames - s->overlap : s->frames;
     int code = -1;
-    while (code < 0 && !tool_interrupted()) {
+    while (code < 0) {
         if (next_steps(s, from, step, &fresh, &err) != CLSTM_OK) code = tool_refused(s->t, &err);
         else if (!fresh.data) break;
         int64_t n = fresh.rank ? fresh.dims[s->axis] : 0;
@@ -258,7 +258,6 @@ static int run_all(run_stream *s, source *from, joiner *joined, void (*after)(vo
         fresh.data = NULL;
     }
     free(frame.data);
-    if (code < 0 && tool_interrupted()) code = TOOL_FAILED;
     return code < 0 && !s->pieces ? tool_refuse(s->t, "--stream: the input has no steps") : code;
 }
 

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 const char tool_common_help[] =
     "Model and machine:\n"
@@ -45,14 +44,24 @@ void tool_free(tool *t) {
 
 /* ---- messages ------------------------------------------------------------------------------------------------------------ */
 
+static bool failure_told;
+
+__attribute__((format(printf, 4, 0))) static int complain(const tool *t, int code, const char *tail, const char *format, va_list ap) {
+    if (t->said) vsnprintf(t->said, sizeof ((clstm_error *)0)->message, format, ap);
+    else {
+        fprintf(stderr, "%s: ", t->name);
+        vfprintf(stderr, format, ap);
+        fprintf(stderr, "%s\n", tail);
+    }
+    return code;
+}
+
 int tool_usage(const tool *t, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
-    fprintf(stderr, "%s: ", t->name);
-    vfprintf(stderr, format, ap);
-    fprintf(stderr, " (--help explains)\n");
+    int code = complain(t, TOOL_USAGE, " (--help explains)", format, ap);
     va_end(ap);
-    return TOOL_USAGE;
+    return code;
 }
 
 void tool_warn(const tool *t, const char *format, ...) {
@@ -65,33 +74,29 @@ void tool_warn(const tool *t, const char *format, ...) {
     va_end(ap);
 }
 
-int tool_refused(const tool *t, const clstm_error *err) {
-    fprintf(stderr, "%s: %s\n", t->name, err->message);
-    bool ours = err->status == CLSTM_NO_MEMORY || err->status == CLSTM_CANCELLED || err->status == CLSTM_INTERNAL;
-    return ours ? TOOL_FAILED : TOOL_REFUSED;
-}
-
 int tool_refuse(const tool *t, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
-    fprintf(stderr, "%s: ", t->name);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
+    int code = complain(t, TOOL_REFUSED, "", format, ap);
     va_end(ap);
-    return TOOL_REFUSED;
+    return code;
+}
+
+int tool_refused(const tool *t, const clstm_error *err) {
+    bool ours = err->status == CLSTM_NO_MEMORY || err->status == CLSTM_CANCELLED || err->status == CLSTM_INTERNAL;
+    return ours ? tool_failed(t, err) : tool_refuse(t, "%s", err->message);
 }
 
 int tool_failed(const tool *t, const clstm_error *err) {
-    fprintf(stderr, "%s: %s\n", t->name, err->message);
+    tool_refuse(t, "%s", err->message);
+    failure_told = true;
     return TOOL_FAILED;
 }
 
 int tool_finish(const tool *t, int code) {
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "%s: cannot write standard output: %s\n", t->name, strerror(errno));
-        return TOOL_FAILED;
-    }
-    return code;
+    if (!fflush(stdout) && !ferror(stdout)) return code;
+    if (!failure_told) fprintf(stderr, "%s: cannot write standard output: %s\n", t->name, strerror(errno));
+    return TOOL_FAILED;
 }
 
 /* ---- options ------------------------------------------------------------------------------------------------------------- */
@@ -176,35 +181,6 @@ int tool_option(tool *t, int option, const char *argument) {
     }
 }
 
-/* ---- signals: a run stops between steps, what is being written is dropped ---------------------------------------------------- */
-
-static clstm_session *volatile running;
-static volatile sig_atomic_t caught;
-
-static void on_signal(int number) {
-    caught = number;
-    if (running) clstm_session_cancel(running);
-}
-
-bool tool_interrupted(void) { return caught != 0; }
-
-void tool_reraise(void) {
-    if (!caught) return;
-    signal(caught, SIG_DFL);
-    raise(caught);
-}
-
-static void handle_signals(void (*handler)(int)) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};     /* the second one ends it at once */
-    static const int numbers[] = {SIGINT, SIGTERM};
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < 2; i++) {
-        struct sigaction old;
-        /* Who starts us with a signal ignored (nohup) keeps it so. */
-        if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN) sigaction(numbers[i], &action, NULL);
-    }
-}
-
 /* ---- model and session ----------------------------------------------------------------------------------------------------- */
 
 static void on_warning(void *user, const char *message) { tool_warn(user, "%s", message); }
@@ -229,14 +205,7 @@ clstm_status tool_session(const tool *t, clstm_model *model, unsigned carry, cls
         if (clstm_session_set_dim(*session, t->dims.items[i].name, n, err) != CLSTM_OK)
             tool_warn(t, "--dim: the model has no dimension \"%s\"", io_escape(name, sizeof name, t->dims.items[i].name));
     }
-    running = *session;
-    handle_signals(on_signal);
     return CLSTM_OK;
-}
-
-void tool_session_end(clstm_session *session) {
-    if (running == session) running = NULL;
-    clstm_session_destroy(session);
 }
 
 static clstm_status shape_problem(clstm_error *err, const char *name, const char *value, const clstm_port *port, const char *why) {

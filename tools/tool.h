@@ -1,4 +1,4 @@
-/* tool: what every clstm tool shares: exit codes, messages, the common options, signals, and making model and session. */
+/* tool: what every clstm tool shares: exit codes, messages, the common options, and making model and session. */
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H
 
@@ -21,6 +21,7 @@ typedef struct tool {
     clstm_limits limits;
     bool quiet;                     /* no warnings */
     bool json;
+    char *said;                     /* the room of a clstm_error's message, where complaints go; NULL: to stderr, after the tool's name */
 } tool;
 
 /* Values for `val` in a table of long options; each tool's own begin at TOOL_OPTION_OWN. */
@@ -40,7 +41,7 @@ void tool_free(tool *t);
 /* Handles a common option. Returns -1 when the tool goes on, else the exit code (help, version, limit help, usage). */
 int tool_option(tool *t, int option, const char *argument);
 
-/* "NAME: message" on stderr; each returns the exit code that its name says. */
+/* "NAME: message" on stderr; each returns the exit code that its name says. tool_usage points to --help. */
 __attribute__((format(printf, 2, 3))) int tool_usage(const tool *t, const char *format, ...);
 __attribute__((format(printf, 2, 3))) void tool_warn(const tool *t, const char *format, ...);
 /* For errors while reading models and inputs or running: 3, but 1 where it was no fault of theirs (no memory, cancelled, ours). */
@@ -48,7 +49,7 @@ int tool_refused(const tool *t, const clstm_error *err);
 __attribute__((format(printf, 2, 3))) int tool_refuse(const tool *t, const char *format, ...);     /* 3 */
 /* For errors while writing answers: 1. */
 int tool_failed(const tool *t, const clstm_error *err);
-/* Flushes stdout and says so when that fails; returns `code`, or 1. */
+/* Flushes stdout and says so when that fails, unless a failure was told already; returns `code`, or 1. */
 int tool_finish(const tool *t, int code);
 
 /* Parses a whole decimal number in least..most. */
@@ -56,12 +57,8 @@ bool tool_parse_int(const char *text, int64_t least, int64_t most, int64_t *valu
 bool tool_parse_real(const char *text, double *value);
 
 clstm_status tool_load(const tool *t, const char *path, clstm_model **model, clstm_error *err);
-/* A session with --threads, --limit and --dim applied, and states carried as CLSTM_CARRY_* says; SIGINT and SIGTERM then stop its runs. */
+/* A session with --threads, --limit and --dim applied, and states carried as CLSTM_CARRY_* says. */
 clstm_status tool_session(const tool *t, clstm_model *model, unsigned carry, clstm_session **session, clstm_error *err);
-void tool_session_end(clstm_session *session);
-/* Whether SIGINT or SIGTERM came; tool_reraise then ends the process as that signal does. */
-bool tool_interrupted(void);
-void tool_reraise(void);
 
 /* The declared shape of input `index` with --shape and --dim put in; -1 stays unknown. */
 clstm_status tool_want(const tool *t, const clstm_model *model, size_t index, clstm_tensor *want, clstm_error *err);

@@ -1,5 +1,5 @@
 /* io/whole_file: whole-file reads within a bound; atomic writes through an unnamed file (O_TMPFILE) or, where the file system has none,
- * a temporary name in the same directory. */
+ * a temporary name in the same directory, which a signal that ends the process does not leave behind. */
 #include "io/whole_file.h"
 
 #include "util/alloc.h"
@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,16 @@ static clstm_status open_unnamed(output *f, clstm_error *err) {
     return open_named(f, err);
 }
 
+/* Until io_files_write is done: a signal that comes meanwhile waits. */
+static void hold_signals(void) {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGHUP);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+}
+
 static clstm_status output_create(const char *path, output **out, clstm_error *err) {
     struct stat st;
     bool exists = !stat(path, &st);
@@ -139,6 +150,7 @@ static clstm_status output_create(const char *path, output **out, clstm_error *e
         if (f->fd < 0) status = path_fail(err, path, "cannot write", errno);
     } else if (exists && access(path, W_OK)) status = path_fail(err, path, "cannot write", errno);
     else {
+        hold_signals();
         status = open_unnamed(f, err);
         if (status == CLSTM_OK && exists) (void)!fchmod(f->fd, st.st_mode & 07777);    /* a lost mode is no reason to fail */
     }
@@ -195,6 +207,8 @@ static clstm_status output_replace(output *f, clstm_error *err) {
 clstm_status io_files_write(const io_file *files, size_t n, clstm_error *err) {
     output *f[IO_FILES_MOST] = {NULL};
     clstm_status status = CLSTM_OK;
+    sigset_t before;
+    sigprocmask(SIG_BLOCK, NULL, &before);
     for (size_t i = 0; i < n && status == CLSTM_OK; i++) {
         status = output_create(files[i].path, &f[i], err);
         if (status == CLSTM_OK) status = output_write(f[i], files[i].bytes, files[i].size, err);
@@ -203,6 +217,7 @@ clstm_status io_files_write(const io_file *files, size_t n, clstm_error *err) {
     for (size_t i = 0; i < n && status == CLSTM_OK; i++) status = output_replace(f[i], err);
     for (size_t i = 0; i < n; i++)
         if (f[i]) output_free(f[i]);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 

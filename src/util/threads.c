@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,12 +132,17 @@ clstm_status util_pool_create(int threads, int spin_us, clstm_parallel_for paral
     p->seats = util_aligned_alloc((size_t)threads * sizeof *p->seats);
     bool failed = !p->seats || !(p->workers = util_calloc((size_t)threads, sizeof *p->workers)) || pthread_attr_init(&attr);
     if (!failed) {
+        /* The program's signals are its own threads' to take. */
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
         pthread_attr_setstacksize(&attr, STACK_BYTES);
         for (int i = 1; i < threads && !failed; i++) {
             p->workers[i] = (worker){.pool = p, .index = i};
             failed = pthread_create(&p->workers[i].thread, &attr, work, &p->workers[i]) != 0;
             p->started += !failed;
         }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&attr);
     }
     if (failed) { util_pool_destroy(p); return util_fail(err, CLSTM_NO_MEMORY, "cannot start %d threads", threads); }
