@@ -139,8 +139,8 @@ CLSTM_API clstm_status clstm_model_load_memory(const void *bytes, size_t size, c
 /* Drops the caller's reference; sessions keep their own, so the order of destruction does not matter. */
 CLSTM_API void clstm_model_destroy(clstm_model *model);
 
-/* An input or output as declared. Unknown dimensions are -1; dim_names[i] is the symbol of dimension i or NULL. The strings
- * live as long as the model. */
+/* An input or output as declared. A graph input that has an initialiser is a constant and not among them. Unknown dimensions
+ * are -1; dim_names[i] is the symbol of dimension i or NULL. The strings live as long as the model. */
 typedef struct clstm_port {
     const char *name;
     clstm_kind kind;
