@@ -41,12 +41,14 @@ long double oracle_error_ulp(oracle_type t, long double expected, long double go
     return fabsl(expected - got) / oracle_ulp(t, fmaxl(fabsl(expected), 0.0078125L));
 }
 
-long double oracle_tolerance(const oracle_case *c, int k, size_t i)
+long double oracle_allowed(oracle_type t, long double expected, long double drift)
 {
-    const long double unit = oracle_ulp(c->type, fmaxl(fabsl(c->exact[k][i]), 0.0078125L));
-    const bool half = c->type == ORACLE_FLOAT16 || c->type == ORACLE_BFLOAT16;
-    return half ? 2 + 2 * c->drift[k] / unit : 32 + 16 * c->drift[k] / unit;
+    const long double unit = oracle_ulp(t, fmaxl(fabsl(expected), 0.0078125L));
+    const bool half = t == ORACLE_FLOAT16 || t == ORACLE_BFLOAT16;
+    return half ? 2 + 2 * drift / unit : 32 + 16 * drift / unit;
 }
+
+long double oracle_tolerance(const oracle_case *c, int k, size_t i) { return oracle_allowed(c->type, c->exact[k][i], c->drift[k]); }
 
 /* ---- What is drawn before any value ---- */
 
@@ -298,8 +300,7 @@ oracle_problem oracle_case_problem(const oracle_case *c)
     return p;
 }
 
-/* Sizes of the errors that a sound implementation makes: a rounding of every term of a gate's input and of every state. */
-static void set_noise(oracle_problem *p, uint64_t seed)
+void oracle_set_noise(oracle_problem *p, uint64_t seed)
 {
     static const int gate[ORACLE_TYPES] = {-23, -52, -23, -23}, state[ORACLE_TYPES] = {-23, -52, -13, -10};
     p->gate_noise = ldexpl(1, gate[p->type]);
@@ -322,7 +323,7 @@ static const char *drift_more(oracle_case *c, uint64_t noise_seed)
 {
     oracle_problem p = oracle_case_problem(c);
     oracle_result noisy = {.Y = c->out[OUT_Y].v, .Y_h = c->out[OUT_H].v, .Y_c = c->out[OUT_C].v};
-    set_noise(&p, noise_seed);
+    oracle_set_noise(&p, noise_seed);
     const char *why = oracle_run(&p, &noisy);
     for (int k = 0; why == NULL && k < CASE_OUTPUTS; k++)
         for (size_t i = 0; i < c->out[k].count; i++)
@@ -337,7 +338,7 @@ static const char *expect(oracle_case *c, bool *fair)
     oracle_problem p = oracle_case_problem(c);
     oracle_result noisy = {.Y = c->out[OUT_Y].v, .Y_h = c->out[OUT_H].v, .Y_c = c->out[OUT_C].v};
     oracle_result exact = {.Y = c->exact[OUT_Y], .Y_h = c->exact[OUT_H], .Y_c = c->exact[OUT_C]};
-    set_noise(&p, c->seed);
+    oracle_set_noise(&p, c->seed);
     p.give_up_above = PEAK;
     const char *why = oracle_run(&p, &noisy);
     *fair = noisy.peak <= PEAK && !near_jump(c, &noisy);

@@ -56,6 +56,7 @@ typedef struct {
     activation act[3];                 /* f, g, h */
     const long double *W, *R, *Wb, *Rb, *P; /* this direction's; Wb, Rb, P may be NULL */
     long double *h, *c, *next;         /* H elements each: the row at hand */
+    long double *seen;                 /* 5 * H: this step's gates and c for the caller, or NULL */
     uint64_t random;
 } work;
 
@@ -182,6 +183,12 @@ static long double stored(work *w, long double v)
     return half ? oracle_round(w->p->type, v) : v;
 }
 
+static void show(work *w, size_t place, size_t j, long double v)
+{
+    if (w->seen != NULL)
+        w->seen[place * w->p->H + j] = v;
+}
+
 /* LSTM, gates in the order i, o, f, c; peepholes in the order i, o, f:
  *   it = f(Xt*(Wi^T) + Ht-1*(Ri^T) + Pi (.) Ct-1 + Wbi + Rbi)
  *   ft = f(Xt*(Wf^T) + Ht-1*(Rf^T) + Pf (.) Ct-1 + Wbf + Rbf), or 1 - it with input_forget
@@ -214,6 +221,11 @@ static void lstm_step(work *w, const long double *x)
         const long double hc = p->onnxruntime_semantics ? apply(&w->act[2], C) : activate(w, &w->act[2], (sum){C, fabsl(C)});
         w->c[j] = C;
         w->next[j] = stored(w, ot * hc);
+        show(w, i, j, it);
+        show(w, o, j, ot);
+        show(w, f, j, ft);
+        show(w, c, j, ct);
+        show(w, 4, j, C);
     }
     for (size_t j = 0; j < H; j++)
         w->h[j] = w->next[j];
@@ -247,6 +259,9 @@ static const char *gru_step(work *w, const long double *x)
         const long double zt = activate(w, &w->act[0], from_state(w, from_input(w, z, j, x), z, j, w->h));
         const long double ht = activate(w, &w->act[1], s);
         w->next[j] = stored(w, (1 - zt) * ht + zt * w->h[j]);
+        show(w, z, j, zt);
+        show(w, r, j, gate[j]);
+        show(w, h, j, ht);
     }
     for (size_t j = 0; j < H; j++)
         w->h[j] = w->next[j];
@@ -258,8 +273,11 @@ static const char *gru_step(work *w, const long double *x)
 static void rnn_step(work *w, const long double *x)
 {
     const size_t H = w->p->H;
-    for (size_t j = 0; j < H; j++)
-        w->next[j] = stored(w, activate(w, &w->act[0], from_state(w, from_input(w, 0, j, x), 0, j, w->h)));
+    for (size_t j = 0; j < H; j++) {
+        const long double new = activate(w, &w->act[0], from_state(w, from_input(w, 0, j, x), 0, j, w->h));
+        w->next[j] = stored(w, new);
+        show(w, 0, j, new);
+    }
     for (size_t j = 0; j < H; j++)
         w->h[j] = w->next[j];
 }
@@ -296,6 +314,7 @@ static const char *run_row(work *w, size_t b)
         const size_t t = s < length && w->backwards ? length - 1 - s : s;
         if (s < length) {
             const long double *x = p->X + x_at(p, t, b);
+            w->seen = out->gates != NULL ? out->gates + ((t * oracle_directions(p->direction) + w->d) * p->B + b) * 5 * H : NULL;
             const char *why = NULL;
             if (p->op == ORACLE_LSTM)
                 lstm_step(w, x);

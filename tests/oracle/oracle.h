@@ -44,6 +44,7 @@ typedef struct {
 /* Buffers of the caller, in the operator's shapes; any may be NULL. */
 typedef struct {
     long double *Y, *Y_h, *Y_c;
+    long double *gates; /* [T, D, B, 5, H]: the gates after their activations in the operator's order, LSTM's new c at place 4 */
     long double margin; /* smallest distance of a ThresholdedRelu input from its jump, relative to the sum of its terms; with gate_noise only */
     long double peak;   /* largest magnitude that an h or c reached */
 } oracle_result;
