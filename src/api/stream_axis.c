@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Trial lengths: primes that other dimensions of a model are unlikely to have. */
-static const int64_t trial_steps[] = {11, 13, 17, 19, 23, 29, 31, 37, 41, 43};
+/* Trial lengths, a few steps and many: primes that other dimensions of a model are unlikely to have. */
+enum { TRIALS = 8 };
+static const int64_t few_steps[TRIALS] = {11, 13, 17, 19, 23, 29, 31, 37}, many_steps[TRIALS] = {1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049};
 
-static int64_t unlike(const clstm_session *s, const clstm_tensor *t) {
+static int64_t unlike(const clstm_session *s, const clstm_tensor *t, const int64_t *trial_steps) {
     const ir_graph *g = s->model->onnx.graph;
-    for (size_t k = 0; k < sizeof trial_steps / sizeof *trial_steps; k++) {
+    for (size_t k = 0; k < TRIALS; k++) {
         bool used = false;
         for (int d = 0; d < t->rank; d++) used |= t->dims[d] == trial_steps[k];
         for (size_t i = 0; i < g->n_values; i++)
@@ -22,15 +23,24 @@ static int64_t unlike(const clstm_session *s, const clstm_tensor *t) {
     return trial_steps[0];
 }
 
-static clstm_status try_axis(clstm_session *s, clstm_value *shapes, const bool *carried, size_t input, int axis, int *output_axes, bool *reached, clstm_error *err) {
+static clstm_status trial_plan(clstm_session *s, clstm_value *shapes, size_t input, int axis, const int64_t *steps, plan **out, clstm_error *err) {
     clstm_value kept = shapes[input];
-    plan *p = NULL;
-    shapes[input].tensor.dims[axis] = unlike(s, &kept.tensor);
+    shapes[input].tensor.dims[axis] = unlike(s, &kept.tensor, steps);
     plan_request r = {s->model->onnx.graph, shapes, s->constants, &s->env, true, true};
-    clstm_status status = plan_build(&r, &p, err);
-    if (status == CLSTM_OK) status = plan_stream(p, input, axis, carried, output_axes, reached, err);
-    plan_destroy(p);
+    clstm_status status = plan_build(&r, out, err);
     shapes[input] = kept;
+    return status;
+}
+
+static clstm_status try_axis(clstm_session *s, clstm_value *shapes, const bool *carried, size_t input, int axis, int *output_axes, bool *reached, clstm_error *err) {
+    plan *few = NULL, *many = NULL;
+    clstm_status status = trial_plan(s, shapes, input, axis, few_steps, &few, err);
+    if (status == CLSTM_OK) status = plan_stream(few, input, axis, carried, output_axes, reached, err);
+    if (status == CLSTM_OK && *reached) status = trial_plan(s, shapes, input, axis, many_steps, &many, err);
+    if (many) status = plan_stream(many, input, axis, carried, output_axes, reached, err);
+    if (many && status == CLSTM_OK) status = plan_stream_alike(few, many, err);
+    plan_destroy(few);
+    plan_destroy(many);
     return status;
 }
 

@@ -50,6 +50,8 @@ bool plan_bind_output(plan *p, size_t i, void *data);
  * is a carried state): output_axes[i] is the axis of output i along which it runs, or -1; *reached: a forward recurrent layer runs
  * along it. CLSTM_UNSUPPORTED names the node that needs more than one step at a time, or begins anew with each call. */
 clstm_status plan_stream(plan *p, size_t input, int axis, const bool *carried, int *output_axes, bool *reached, clstm_error *err);
+/* Whether a plan for more steps computes the same; CLSTM_UNSUPPORTED names the node whose constants come from the number of steps. */
+clstm_status plan_stream_alike(const plan *p, const plan *longer, clstm_error *err);
 
 /* What a plan holds, for profiles, clstm-info and clstm-bench. */
 typedef struct plan_step_info {

@@ -78,17 +78,17 @@ typedef struct stream {
     size_t input, n_out;
     int axis, out_axes[MOST_OUTPUTS];
     clstm_tensor whole, answers[MOST_OUTPUTS];      /* answers: of the whole; without a time axis, of its end */
+    void *piece;                                    /* what the session reads: outputs may be views of it */
 } stream;
 
 static clstm_status run_piece(stream *s, int64_t from, int64_t n)
 {
     clstm_tensor piece = room_for(&s->whole, s->axis, n);
     copy_steps(&s->whole, from, &piece, 0, n, s->axis);
+    free(s->piece);
+    s->piece = piece.data;
     clstm_status status = clstm_session_set_input(s->session, s->input, &piece, &err);
-    if (status == CLSTM_OK)
-        status = clstm_session_run(s->session, &err);
-    free(piece.data);
-    return status;
+    return status == CLSTM_OK ? clstm_session_run(s->session, &err) : status;
 }
 
 static clstm_status run_whole(stream *s)
@@ -110,6 +110,7 @@ static bool cut_once(stream *s, int which, char *said, size_t size)
     int pieces = 0;
     for (size_t o = 0; o < s->n_out; o++)
         got[o] = room_for(&s->answers[o], 0, s->answers[o].rank ? s->answers[o].dims[0] : 0);
+    err.message[0] = 0;
     for (int64_t at = 0, n; at < STEPS && good; at += n, pieces++) {
         n = which ? drawn(10) : 1;
         n = n < STEPS - at ? n : STEPS - at;
@@ -120,7 +121,9 @@ static bool cut_once(stream *s, int which, char *said, size_t size)
         }
         for (size_t o = 0; o < s->n_out && good; o++) {
             const clstm_tensor *t = &clstm_session_output(s->session, o)->tensor;
-            if (s->out_axes[o] >= 0)
+            if (s->out_axes[o] >= 0 && t->dims[s->out_axes[o]] != n)
+                good = false;
+            else if (s->out_axes[o] >= 0)
                 copy_steps(t, 0, &got[o], at, n, s->out_axes[o]);
             else if (n && span(t, 0, t->rank) != span(&got[o], 0, got[o].rank))
                 good = false;
@@ -128,7 +131,7 @@ static bool cut_once(stream *s, int which, char *said, size_t size)
                 memcpy(got[o].data, t->data, span(t, 0, t->rank) * clstm_type_size(t->type));
         }
     }
-    snprintf(said, size, "%s", good ? "" : err.message);
+    snprintf(said, size, "%s", good ? "" : err.message[0] ? err.message : "an output has another size than its piece");
     for (size_t o = 0; o < s->n_out; o++) {
         if (good && memcmp(got[o].data, s->answers[o].data, span(&got[o], 0, got[o].rank) * clstm_type_size(got[o].type))) {
             snprintf(said, size, "output %zu of %d pieces differs from the whole", o, pieces);
@@ -160,6 +163,7 @@ static void try_input(const char *dir, clstm_session *session, const dataset *in
     for (size_t o = 0; o < s.n_out; o++)
         free(s.answers[o].data);
     free(s.whole.data);
+    free(s.piece);
     clstm_session_set_input(session, input, &inputs->values[input].tensor, &err);
 }
 
