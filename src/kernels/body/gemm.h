@@ -18,6 +18,11 @@ enum { GEMM(DEPTH_BLOCK) = 512, GEMM(ROW_BLOCK) = 120 };
 typedef void GEMM(tile_fn)(const T *const *a, const W *b, int64_t stride, int64_t k, const T *const *start, T *const *out,
                            const W *ahead);
 
+/* Depth that one row takes of a panel before it turns to the panel beside it.  Where a row of a panel is four whole lines, runs of
+   lines come faster from L2 than rows by turns (LSTM T1 B1 H128 3.46 -> 3.36 us); shorter rows lose 1 % by it. */
+enum { GEMM(TURN) = 4 };
+#define TAKES_TURNS(np, nv) ((np) > 1 && (nv) == 4 && sizeof(V) == 64)
+
 /* out[r] = start[r] + a[r][0..k) * b.  One panel: its rows are `stride` elements apart; `np` neighbouring panels: they are, and
    their rows nv vectors.  More than two rows leave the loads time to bring k vectors at `ahead` closer. */
 INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *const *a, const W *b, int64_t stride, int64_t k,
@@ -32,8 +37,17 @@ INLINE void GEMM(tile)(const int rows, const int np, const int nv, const T *cons
         for (int v = 0; v < np * nv; v++)
             acc[r][v] = V_LOAD(start[r] + v * VLEN);
     }
+    int64_t i = 0;
+    for (; TAKES_TURNS(np, nv) && i + GEMM(TURN) <= k; i += GEMM(TURN), b += GEMM(TURN) * nv * VLEN) {
+        UNROLL
+        for (int p = 0; p < np; p++) {
+            UNROLL
+            for (int u = 0; u < GEMM(TURN) * nv; u++)
+                acc[0][p * nv + u % nv] = V_FMA(V_SET(row[0][i + u / nv]), W_LOAD(b + p * stride + u * VLEN), acc[0][p * nv + u % nv]);
+        }
+    }
     DEPTH_LOOP
-    for (int64_t i = 0; i < k; i++) {
+    for (; i < k; i++) {
         /* compilers load each factor once, whichever loop is inside; the order decides which ones stay in registers */
         if (rows > 1 && rows < nv) {
             UNROLL
@@ -111,6 +125,7 @@ static GEMM(tile_fn) *const GEMM(tiles)[4][TILE_ROWS_1] = {
 static GEMM(tile_fn) *const GEMM(gemvs)[4] = {NULL, GEMM(tile_1_4_2), GEMM(tile_1_2_3), GEMM(tile_1_2_4)};
 #undef AT
 #undef TILE
+#undef TAKES_TURNS
 
 static const T GEMM(zeros)[4 * VLEN] = {0};
 
