@@ -37,7 +37,8 @@ typedef clstm_status (*clstm_convert_tensor)(void *user, const char *name, const
 
 /* Gives the weights of every recurrent layer under PyTorch's names and in its gate order: LAYER.weight_ih_l0, weight_hh_l0, and
  * bias_ih_l0, bias_hh_l0 where there is a bias, with _reverse behind for the backward direction; LAYER is the node's name with letters,
- * digits, '_', '.' and '-' only. Nodes NAME.l0, NAME.l1 ... are the layers of one module NAME. CLSTM_UNSUPPORTED names the node that
+ * digits, '_', '.' and '-' only. Nodes NAME.l0, NAME.l1 ... are the layers of one module NAME. Cells in primitive operators count as layers
+ * (open dimensions are tried at 2 to find them), the steps of one cell as one. CLSTM_UNSUPPORTED names the node that
  * PyTorch cannot express (peepholes, clip, other activations, linear_before_reset = 0) or whose weights are only known at run time,
  * and a model without recurrent layers. */
 CLSTM_API clstm_status clstm_convert_weights_out(const clstm_model *model, clstm_convert_tensor give, void *user, clstm_error *err);

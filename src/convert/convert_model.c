@@ -48,8 +48,25 @@ clstm_status clstm_convert_onnx(const clstm_model *m, const clstm_convert_onnx_o
     return s;
 }
 
+/* Cells in primitive operators are recognised at known sizes only: open ones become one that is neither idle nor spread by broadcasting.
+ * False when there are none. */
+static bool trial_sizes(ir_graph *g) {
+    bool open = false;
+    for (size_t i = 0; i < g->n_in; i++)
+        for (int d = 0; d < g->inputs[i]->type.rank; d++)
+            if (g->inputs[i]->type.dims[d] < 0) { g->inputs[i]->type.dims[d] = 2; g->inputs[i]->dim_names[d] = NULL; open = true; }
+    return open;
+}
+
 clstm_status clstm_convert_weights_out(const clstm_model *m, clstm_convert_tensor give, void *user, clstm_error *err) {
-    return convert_weights_out(m->onnx.graph, give, user, err);
+    ir_graph *g;
+    op_env env = {.limits = &m->limits};
+    clstm_error none = {0};
+    UTIL_TRY(ir_graph_clone(m->onnx.graph, &g, err));
+    clstm_status s = trial_sizes(g) ? plan_optimise(g, &env, false, &none) : CLSTM_BAD_ARGUMENT;
+    s = s == CLSTM_NO_MEMORY ? util_no_memory(err) : convert_weights_out(m->onnx.graph, s == CLSTM_OK ? g : NULL, give, user, err);
+    ir_graph_destroy(g);
+    return s;
 }
 
 clstm_status clstm_convert_weights_in(const clstm_convert_weight *weights, size_t n, const clstm_convert_options *options, clstm_convert_sink sink,

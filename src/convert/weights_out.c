@@ -52,16 +52,32 @@ static const layer *find_layer(const giver *g, const char *module, int number) {
     return NULL;
 }
 
-static clstm_status collect(giver *g, const ir_graph *graph) {
+static bool same_weights(const ir_node *a, const ir_node *b) {
+    if (rnn_spec_of(a)->kind != rnn_spec_of(b)->kind || rnn_spec_of(a)->reverse != rnn_spec_of(b)->reverse) return false;
+    for (int i = RNN_W; i <= RNN_B; i++) {
+        const ir_value *x = input_of(a, i), *y = input_of(b, i);
+        if (!x != !y || (x && (!x->constant || !ir_const_equal(x->constant, y->constant)))) return false;
+    }
+    return true;
+}
+
+/* A cell that was written out step by step has the weights of the step before. */
+static bool is_new(const giver *g, const ir_node *n) {
+    for (size_t i = 0; i < g->n_layers && n->index == IR_RECOVERED; i++)
+        if (same_weights(g->layers[i].node, n)) return false;
+    return true;
+}
+
+static clstm_status collect(giver *g, const ir_graph *graph, bool recovered) {
     for (size_t i = 0; i < graph->n_nodes; i++) {
         const ir_node *n = graph->nodes[i];
-        if (n->op->check == rnn_check) {
+        if (n->op->check == rnn_check && (!recovered || n->index == IR_RECOVERED) && is_new(g, n)) {
             layer l = {n, clean_name(g, n), 0};
             if (!l.module || !util_grow((void **)&g->layers, &g->cap_layers, g->n_layers + 1, sizeof *g->layers)) return util_no_memory(g->err);
             l.number = split_number(l.module);
             g->layers[g->n_layers++] = l;
         }
-        for (int b = 0; b < n->n_bodies; b++) UTIL_TRY(collect(g, n->bodies[b]));
+        for (int b = 0; b < n->n_bodies; b++) UTIL_TRY(collect(g, n->bodies[b], recovered));
     }
     return CLSTM_OK;
 }
@@ -164,10 +180,11 @@ static clstm_status give_layer(giver *g, const layer *l) {
     return CLSTM_OK;
 }
 
-clstm_status convert_weights_out(const ir_graph *root, clstm_convert_tensor give, void *user, clstm_error *err) {
+clstm_status convert_weights_out(const ir_graph *root, const ir_graph *known, clstm_convert_tensor give, void *user, clstm_error *err) {
     giver g = {.give = give, .user = user, .err = err};
     char text[256];
-    clstm_status s = collect(&g, root);
+    clstm_status s = collect(&g, root, false);
+    if (s == CLSTM_OK && known) s = collect(&g, known, true);
     if (s == CLSTM_OK) s = settle_names(&g);
     if (s == CLSTM_OK && !g.n_layers) s = util_fail(err, CLSTM_UNSUPPORTED, "the model has no LSTM, GRU or RNN layer");
     for (size_t i = 0; i < g.n_layers && s == CLSTM_OK; i++) {

@@ -6,7 +6,7 @@
 
 #include <clstm/convert.h>
 
-/* See clstm_convert_weights_out. */
-clstm_status convert_weights_out(const ir_graph *root, clstm_convert_tensor give, void *user, clstm_error *err);
+/* See clstm_convert_weights_out. `known` (may be NULL) is the same graph at known sizes, where more cells may have been recovered. */
+clstm_status convert_weights_out(const ir_graph *root, const ir_graph *known, clstm_convert_tensor give, void *user, clstm_error *err);
 
 #endif

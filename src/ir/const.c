@@ -130,6 +130,14 @@ const void *ir_const_peek(ir_const *c) {
     return data;
 }
 
+bool ir_const_equal(ir_const *a, ir_const *b) {
+    const void *da, *db;
+    size_t bytes;
+    if (a == b) return true;
+    return a && b && a->tensor.type == b->tensor.type && tensor_same_shape(&a->tensor, &b->tensor) && tensor_bytes(&a->tensor, &bytes) &&
+           ir_const_data(a, &da, NULL) == CLSTM_OK && ir_const_data(b, &db, NULL) == CLSTM_OK && !memcmp(da, db, bytes);
+}
+
 clstm_status ir_const_pack(ir_const *c, uint64_t format,
                            clstm_status (*make_pack)(void *, const clstm_tensor *, ir_pack *, clstm_error *),
                            void *arg, const ir_pack **out, clstm_error *err) {

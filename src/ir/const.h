@@ -45,6 +45,8 @@ bool ir_const_drop(ir_const *c);
 clstm_status ir_const_data(ir_const *c, const void **data, clstm_error *err);
 /* The raw elements if they stand, and not askew, else NULL. Thread-safe. */
 const void *ir_const_peek(ir_const *c);
+/* One constant, or two of the same bytes: exporters copy weights apart (a Transpose for each step, say). */
+bool ir_const_equal(ir_const *a, ir_const *b);
 /* Finds the pack of `format` or has `make` build it (make fills data, bytes, unpack, param; raw->data may be askew). Thread-safe. */
 clstm_status ir_const_pack(ir_const *c, uint64_t format, clstm_status (*make)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err),
                            void *arg, const ir_pack **out, clstm_error *err);

@@ -20,6 +20,7 @@ clstm_status plan_passes(ir_graph *root, const op_env *env, bool *changed, clstm
     for (const pass *p = passes; p->name; p++) {
         clstm_status s = p->run(root, env, changed, err);
         if (s != CLSTM_OK) return util_context(err, s, "pass %s", p->name);
+        if (p->gone == IR_GONE_RECOVERED && *changed) plan_remove_dead(root);     /* what the cell took the place of */
         ir_note_gone(root, p->gone, &nodes);
     }
     return CLSTM_OK;

@@ -80,6 +80,8 @@ clstm_status plan_recover(ir_graph *root, const op_env *env, bool *changed, clst
 clstm_status plan_join_cells(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_lift_cells(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
 clstm_status plan_simplify(ir_graph *root, const op_env *env, bool *changed, clstm_error *err);
+/* sequence_item.c: makes a SequenceAt of a SplitToSequence a Slice, or a Gather. */
+clstm_status plan_sequence_item(ir_node *n, bool *changed, clstm_error *err);
 /* The last pass of a plan: what is left is no longer the standard's graph. */
 clstm_status plan_fuse(ir_graph *root, clstm_error *err);
 clstm_status plan_carry_layers(ir_graph *g, clstm_error *err);

@@ -62,16 +62,17 @@ static bool find_x(recover_cell *c, int gates) {
             if (!knows(&c->gate[g], c->x[i])) return false;
     }
     for (int g = 0; g < gates; g++)
-        if (!distinct(&c->gate[g])) return false;
+        if (!distinct(&c->gate[g]) || (c->starts && g < 2 && c->gate[g].n_products != c->n_x)) return false;
     return c->n_x > 0;
 }
 
 /* All gates are sums over the same factors; which one is h. The sum does not care when several are as wide as a state. */
 static bool find_x_and_h(recover_cell *c, int gates) {
     int best = -1;
-    for (int g = 0; g < gates; g++)
+    for (int g = 0; g < gates && !c->starts; g++)
         if (!recover_expand(c, &c->gate[g]) || c->gate[g].n_products != c->gate[0].n_products) return false;
     c->h = NULL;
+    if (c->starts) return find_x(c, gates);
     for (int i = 0; i < c->gate[0].n_products; i++) {
         ir_value *v = c->gate[0].product[i].of;
         bool all = recover_is_state(c, v);
@@ -95,7 +96,7 @@ static bool sealed(const recover_cell *c) {
         }
     /* and what it reads is not made inside */
     for (int j = 0; j < c->n_inner; j++) {
-        if (c->h->producer == c->inner[j] || (c->c && c->c->producer == c->inner[j])) return false;
+        if ((c->h && c->h->producer == c->inner[j]) || (c->c && c->c->producer == c->inner[j])) return false;
         for (int i = 0; i < c->n_x; i++)
             if (c->x[i]->producer == c->inner[j]) return false;
     }
@@ -111,23 +112,23 @@ static void begin(recover_cell *c) {
     c->new_c = c->c = c->h = c->reset_h = NULL;
 }
 
-static bool all_ones(const ir_value *v) {
+static bool all_are(double number, const ir_value *v) {
     const void *data = v && v->constant && type_is_float(v->type.type) ? ir_const_peek(v->constant) : NULL;
     if (!data) return false;
     clstm_tensor t = v->constant->tensor;
     t.data = (void *)(uintptr_t)data;
     for (int64_t i = 0, n = clstm_tensor_count(&t); i < n; i++)
-        if (tensor_get_double(&t, i) < 1 || tensor_get_double(&t, i) > 1) return false;
+        if (tensor_get_double(&t, i) < number || tensor_get_double(&t, i) > number) return false;
     return clstm_tensor_count(&t) > 0;
 }
 
 /* v = 1 - other, as Sub or as Add of Neg; returns other and notes the nodes. */
 static ir_value *one_minus(recover_cell *c, ir_value *v) {
     ir_node *n = recover_made_by(c, v, "Sub");
-    if (n) return all_ones(n->inputs[0]) && recover_note(c, n) ? n->inputs[1] : NULL;
+    if (n) return all_are(1, n->inputs[0]) && recover_note(c, n) ? n->inputs[1] : NULL;
     if (!(n = recover_made_by(c, v, "Add"))) return NULL;
     for (int k = 0; k < 2; k++) {
-        ir_node *neg = all_ones(n->inputs[1 - k]) ? recover_made_by(c, n->inputs[k], "Neg") : NULL;
+        ir_node *neg = all_are(1, n->inputs[1 - k]) ? recover_made_by(c, n->inputs[k], "Neg") : NULL;
         if (neg && recover_note(c, n) && recover_note(c, neg)) return neg->inputs[0];
     }
     return NULL;
@@ -222,12 +223,13 @@ static bool finish_gru(recover_cell *c, ir_value *z, ir_value *n_value) {
     bool after = c->gate[GRU_R].n_products > 0;     /* add_scaled met the reset gate */
     if (!after && !reset_before(c)) return false;
     const recover_sum *h = &c->gate[GRU_RECURRENT];
-    if (after && (h->n_products != 1 || h->product[0].of != c->h || knows(&c->gate[GRU_H], c->h))) return false;
+    if (c->starts && (h->n_products || !all_are(0, c->h))) return false;
+    if (after && !c->starts && (h->n_products != 1 || h->product[0].of != c->h || knows(&c->gate[GRU_H], c->h))) return false;
     if (!recover_gate(c, z, 0, &c->gate[GRU_Z])) return false;
-    for (int g = GRU_Z; g <= GRU_R; g++)
+    for (int g = GRU_Z; g <= GRU_R && !c->starts; g++)
         if (!recover_expand(c, &c->gate[g]) || !knows(&c->gate[g], c->h)) return false;
-    int parts = c->gate[GRU_Z].n_products;
-    if (c->gate[GRU_R].n_products != parts || c->gate[GRU_H].n_products != parts - (after ? 1 : 0)) return false;
+    int parts = c->gate[GRU_Z].n_products + c->starts;       /* with h */
+    if (c->gate[GRU_R].n_products + c->starts != parts || c->gate[GRU_H].n_products != parts - (after ? 1 : 0)) return false;
     return find_x(c, 3) && sealed(c);
 }
 
@@ -295,16 +297,28 @@ static bool is_candidate(const ir_graph *g, const ir_value *v) {
     return false;
 }
 
-/* Two products under a Tanh are a cell only when one factor is a state: an input or constant of the graph, or the last cell's h'. */
+/* h is the same function of a sum with the same weights of x: the step before, whose own state was folded away. */
+static bool of_same_layer(recover_cell *c) {
+    recover_cell before = *c;
+    if (!recover_gate(&before, c->h, 0, &before.gate[0])) return false;
+    const recover_sum *now = &c->gate[0], *then = &before.gate[0];
+    for (int i = 0; i < now->n_products; i++)
+        for (int k = 0; k < then->n_products; k++)
+            if (now->product[i].of != c->h && ir_const_equal(now->product[i].weight, then->product[k].weight)) return true;
+    return false;
+}
+
+/* Two products under a Tanh are a cell only when one factor is a state: an input or constant of the graph, or the h' of
+ * the step before. */
 static bool match_rnn(recover_cell *c, ir_node *last) {
     begin(c);
     c->kind = RNN_RNN;
-    return recover_gate(c, last->outputs[0], 0, &c->gate[0]) && find_x_and_h(c, 1) && state_like(c, c->h) && sealed(c) && !is_candidate(last->graph, c->new_h);
+    return recover_gate(c, last->outputs[0], 0, &c->gate[0]) && find_x_and_h(c, 1) && (c->starts || state_like(c, c->h) || of_same_layer(c)) && sealed(c) && !is_candidate(last->graph, c->new_h);
 }
 
 /* ---- the pass ---------------------------------------------------------------------------------------------------------------------------------- */
 
-static bool match(recover_cell *c, ir_node *n, bool gated) {
+static bool match(recover_cell *c, ir_node *n, bool gated, bool starts) {
     ir_value *out = n->n_out ? n->outputs[0] : NULL;
     if (n->mark == IR_DEAD || n->domain[0] || n->version < 7 || !out || out->constant || out->kind != CLSTM_KIND_TENSOR) return false;
     const clstm_tensor *t = &out->type;
@@ -314,6 +328,7 @@ static bool match(recover_cell *c, ir_node *n, bool gated) {
     memset(c, 0, sizeof *c);
     c->graph = n->graph;
     c->new_h = out;
+    c->starts = starts;
     c->type = t->type;
     c->hidden = t->dims[t->rank - 1];
     c->batch = clstm_tensor_count(t) / c->hidden;
@@ -323,13 +338,25 @@ static bool match(recover_cell *c, ir_node *n, bool gated) {
 static clstm_status recover_in(ir_graph *g, recover_weights **weights, bool *found, clstm_error *err) {
     recover_cell cell;
     bool here = false;
+    size_t tried = g->n_nodes;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int b = 0; b < g->nodes[i]->n_bodies; b++) UTIL_TRY(recover_in(g->nodes[i]->bodies[b], weights, found, err));
-    /* cells with gates first: their candidate alone would look like an RNN */
-    for (int gated = 1; gated >= 0; gated--)
-        for (size_t i = 0, n = g->n_nodes; i < n; i++)
-            if (match(&cell, g->nodes[i], gated)) UTIL_TRY(recover_emit(g, &cell, weights, &here, err));
-    if (!here) return CLSTM_OK;
+    /* cells with gates first: their candidate alone would look like an RNN; the starts of chains when the weights of the rest are known */
+    for (int pass = 0; pass < 4; pass++)
+        for (size_t i = 0, n = g->n_nodes; i < n; i++) {
+            bool starts = pass > 1, known = !starts;
+            size_t before = g->n_nodes;
+            if (match(&cell, g->nodes[i], pass % 2 == 0, starts)) {
+                if (starts) UTIL_TRY(recover_start(&cell, weights, &known, err));
+                if (known) UTIL_TRY(recover_emit(g, &cell, weights, &here, err));
+                if (known) continue;
+            }
+            for (size_t k = before; k < g->n_nodes; k++) g->nodes[k]->mark = IR_DEAD;
+        }
+    if (!here) {
+        if (g->n_nodes > tried) ir_graph_sweep(g);
+        return CLSTM_OK;
+    }
     *found = true;
     ir_graph_sweep(g);
     return ir_graph_order(g, err);

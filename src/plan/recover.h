@@ -1,5 +1,5 @@
 /* plan/recover: what the parts of the pass share: sums and gates (recover_sum.c), recognising a cell (recover.c), writing its node
- * (recover_emit.c), joining the nodes of one sequence (recover_join.c), lifting them out of a Loop or Scan (recover_lift.c). */
+ * (recover_emit.c), the step that a chain begins with (recover_start.c), joining the nodes of one sequence (recover_join.c), lifting them out of a Loop or Scan (recover_lift.c). */
 #ifndef PLAN_RECOVER_H
 #define PLAN_RECOVER_H
 
@@ -30,6 +30,7 @@ typedef struct recover_cell {
     int n_x;
     ir_value *reset_h;                  /* GRU: r * h, when it is reset before the product */
     bool coupled;                       /* LSTM: f = 1 - i */
+    bool starts;                        /* the state is zero and its products were folded away; h may be NULL */
     int64_t batch, input, hidden;
     clstm_type type;
     rnn_activation f[3];                /* in the specification's order */
@@ -56,16 +57,28 @@ ir_node *recover_made_by(recover_cell *c, ir_value *v, const char *op);
 bool recover_take_apart(recover_cell *c, recover_sum *s, ir_value *v, recover_access a, int depth);
 /* A product of one value that is several side by side becomes a product of each; false when less than two are there in the end. */
 bool recover_expand(recover_cell *c, recover_sum *s);
+/* What can be a part of a sum: columns of a*w, for a with a row for each row of the cell; and a constant in a value of shape `whole`. */
+bool recover_add_product(recover_cell *c, recover_sum *s, ir_value *a, const ir_value *w, const ir_value *out, recover_access at);
+bool recover_add_bias(const recover_cell *c, recover_sum *s, const ir_value *v, const clstm_tensor *whole, recover_access a);
 /* v is activation number `which` (f, g, h) of a sum. What a failed try noted is forgotten. */
 bool recover_gate(recover_cell *c, ir_value *v, int which, recover_sum *s);
 /* The activation number `which` that made v, and what it is of; NULL when it is none, or another than before. */
 ir_value *recover_activated(recover_cell *c, ir_value *v, int which, recover_access *a);
 recover_access recover_all(const recover_cell *c);
 
-/* ---- recover_emit.c, recover_weights.c */
+/* ---- recover_sequence.c */
+
+/* The same as recover_take_apart for a sum over a whole sequence. May leave nodes that nothing uses at the end of the graph. */
+bool recover_from_sequence(recover_cell *c, recover_sum *s, ir_value *of, recover_access a);
+
+/* ---- recover_emit.c, recover_weights.c, recover_start.c */
 
 /* The cell's weights in the standard's layout: those of an equal cell in the list, or new ones put in front of it. */
 clstm_status recover_make_weights(const recover_cell *c, recover_weights **list, clstm_error *err);
+/* Whether a cell that starts may have these weights: those of x and the biases are the same. */
+clstm_status recover_starts(const recover_cell *c, const recover_weights *w, bool *yes, clstm_error *err);
+/* Puts weights that a cell that starts may have in front of the list, and gives it a state of zeros when it has none. */
+clstm_status recover_start(recover_cell *c, recover_weights **list, bool *found, clstm_error *err);
 void recover_forget_weights(recover_weights *list);
 /* Writes the one-step node and sets *done; every inner node is dead afterwards. Without a row of that version nothing is changed. */
 clstm_status recover_emit(ir_graph *g, const recover_cell *cell, recover_weights **weights, bool *done, clstm_error *err);

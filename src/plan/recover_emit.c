@@ -132,7 +132,7 @@ clstm_status recover_emit(ir_graph *g, const recover_cell *c, recover_weights **
     const op_desc *row = ops_find("", names[c->kind], w.version, NULL);
     bool lstm = c->kind == RNN_LSTM;
     if (!row) return CLSTM_OK;
-    UTIL_TRY(recover_make_weights(c, weights, err));
+    if (!c->starts) UTIL_TRY(recover_make_weights(c, weights, err));
     for (int i = 0; i < c->n_inner; i++) c->inner[i]->mark = IR_DEAD;
     int n_in = !lstm ? RNN_H0 + 1 : (*weights)->p ? RNN_P + 1 : RNN_C0 + 1;
     ir_node *n = ir_node_new(g, names[c->kind], "", w.version, w.name, n_in, lstm ? RNN_YC + 1 : RNN_YH + 1);

@@ -61,25 +61,51 @@ static int64_t place(const plan_view *w, int64_t flat) {
     return at;
 }
 
+/* The access of the view as one of what it is a view of; false when it is none. */
+static bool seen_through(const recover_cell *c, const plan_view *w, recover_access a, recover_access *out) {
+    recover_access n = {.at = place(w, a.at)};
+    if (c->batch > 1) n.row = place(w, a.at + a.row) - n.at;
+    if (c->hidden > 1) n.unit = place(w, a.at + a.unit) - n.at;
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t u = 0; u < c->hidden; u++)
+            if (place(w, a.at + b * a.row + u * a.unit) != n.at + b * n.row + u * n.unit) return false;
+    *out = n;
+    return true;
+}
+
 /* Replaces v by the value whose elements it shows, and the access by one of that; false when it is none. */
 static bool look_through(recover_cell *c, ir_value **v, recover_access *a) {
     plan_view w;
     passed p = {c, true};
     plan_view_of(*v, c->graph, &w, note_passed, &p);
     if (w.of == *v) return true;
-    if (!p.ok || !own(c, w.of)) return false;
-    recover_access n = {.at = place(&w, a->at)};
-    if (c->batch > 1) n.row = place(&w, a->at + a->row) - n.at;
-    if (c->hidden > 1) n.unit = place(&w, a->at + a->unit) - n.at;
-    for (int64_t b = 0; b < c->batch; b++)
-        for (int64_t u = 0; u < c->hidden; u++)
-            if (place(&w, a->at + b * a->row + u * a->unit) != n.at + b * n.row + u * n.unit) return false;
+    if (!p.ok || !own(c, w.of) || !seen_through(c, &w, *a, a)) return false;
     *v = w.of;
-    *a = n;
     return true;
 }
 
+/* v is a step's part of a sum over a sequence. */
+static bool in_sequence(recover_cell *c, recover_sum *s, ir_value *v, recover_access a) {
+    plan_view w;
+    plan_view_of(v, c->graph, &w, NULL, NULL);
+    return w.of != v && !w.of->constant && seen_through(c, &w, a, &a) && recover_from_sequence(c, s, w.of, a);
+}
+
 /* ---- the parts of a sum -------------------------------------------------------------------------------------------------------------- */
+
+/* Whether every row of the access sees what the first one sees. */
+static bool rows_agree(const recover_cell *c, ir_const *k, recover_access a) {
+    const void *data = ir_const_peek(k);
+    clstm_tensor t = k->tensor;
+    t.data = (void *)(uintptr_t)data;
+    int64_t n = clstm_tensor_count(&t);
+    for (int64_t b = 1; data && b < c->batch; b++)
+        for (int64_t u = 0; u < c->hidden; u++) {
+            double first = tensor_get_double(&t, (a.at + u * a.unit) % n), here = tensor_get_double(&t, (a.at + b * a.row + u * a.unit) % n);
+            if (first < here || first > here) return false;
+        }
+    return data != NULL;
+}
 
 /* A constant that repeats over the rows of a value of rank `rank`, as the units of the access see it. */
 static bool vector(const recover_cell *c, const ir_value *v, const clstm_tensor *whole, recover_access a, recover_vector *out) {
@@ -92,12 +118,12 @@ static bool vector(const recover_cell *c, const ir_value *v, const clstm_tensor 
         if (t->dims[d] == 1 && of != 1) gap = 1;
         if (t->dims[d] != 1 && gap) return false;
     }
-    if (c->batch > 1 && a.row % count != 0) return false;
+    if (c->batch > 1 && a.row % count != 0 && !rows_agree(c, v->constant, a)) return false;
     *out = (recover_vector){v->constant, a.at % count, (a.unit % count + count) % count};
     return true;
 }
 
-static bool add_bias(const recover_cell *c, recover_sum *s, const ir_value *v, const clstm_tensor *whole, recover_access a) {
+bool recover_add_bias(const recover_cell *c, recover_sum *s, const ir_value *v, const clstm_tensor *whole, recover_access a) {
     return s->n_biases < RECOVER_BIASES && vector(c, v, whole, a, &s->bias[s->n_biases]) && ++s->n_biases;
 }
 
@@ -117,6 +143,10 @@ static bool add_product(recover_cell *c, recover_sum *s, ir_value *a, const ir_v
     return factor(c, s, a, (recover_product){.weight = w->constant, .transposed = transposed, .column = at.at, .unit = at.unit}, rows);
 }
 
+bool recover_add_product(recover_cell *c, recover_sum *s, ir_value *a, const ir_value *w, const ir_value *out, recover_access at) {
+    return add_product(c, s, a, w, false, out, at);
+}
+
 bool recover_expand(recover_cell *c, recover_sum *s) {
     recover_product p = s->product[0];
     ir_node *join = s->n_products == 1 ? maker(c, p.of) : NULL;
@@ -134,7 +164,7 @@ bool recover_expand(recover_cell *c, recover_sum *s) {
 
 static bool add_part(recover_cell *c, recover_sum *s, ir_value *part, const ir_value *out, recover_access a, int depth) {
     if (!numbers(c, out) || !part) return false;
-    if (part->constant) return add_bias(c, s, part, &out->type, a);
+    if (part->constant) return recover_add_bias(c, s, part, &out->type, a);
     return numbers(c, part) && clstm_tensor_count(&part->type) == clstm_tensor_count(&out->type) && recover_take_apart(c, s, part, a, depth + 1);
 }
 
@@ -157,9 +187,10 @@ static bool add_scaled(recover_cell *c, recover_sum *s, const ir_node *n, recove
             s->peephole_of = plan_whole(one, c->graph);
             return true;
         }
-        if (c->kind != RNN_GRU || s != &c->gate[2] || c->gate[1].n_products || !recover_is_state(c, other)) continue;
+        if (c->kind != RNN_GRU || s != &c->gate[2] || c->gate[1].n_products || (!c->starts && !recover_is_state(c, other))) continue;
         int before = c->n_inner;
-        if (recover_gate(c, one, 0, &c->gate[1]) && recover_take_apart(c, &c->gate[3], other, all, 0)) return true;
+        if (recover_gate(c, one, 0, &c->gate[1]) && (c->starts ? other->constant && recover_add_bias(c, &c->gate[3], other, &n->outputs[0]->type, all)
+                                                               : recover_take_apart(c, &c->gate[3], other, all, 0))) return true;
         c->n_inner = before;
         memset(&c->gate[1], 0, sizeof c->gate[1]);
         memset(&c->gate[3], 0, sizeof c->gate[3]);
@@ -185,7 +216,9 @@ static bool in_part(recover_cell *c, recover_sum *s, const ir_node *n, recover_a
 }
 
 bool recover_take_apart(recover_cell *c, recover_sum *s, ir_value *v, recover_access a, int depth) {
-    if (depth > 16 || !numbers(c, v) || v->constant || !look_through(c, &v, &a)) return false;
+    if (depth > 16 || !numbers(c, v) || v->constant) return false;
+    if (in_sequence(c, s, v, a)) return true;
+    if (!look_through(c, &v, &a)) return false;
     ir_node *n = maker(c, v);
     if (!n || n->n_in < 2 || n->version < 7 || !numbers(c, v) || !own(c, v) || !recover_note(c, n)) return false;
     if (recover_is(n, "MatMul")) return add_product(c, s, n->inputs[0], n->inputs[1], false, v, a);

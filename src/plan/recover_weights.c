@@ -22,20 +22,11 @@ static const recover_product *recurrent(const recover_cell *c, int g) {
 
 /* ---- the same weights ----------------------------------------------------------------------------------------------------------------- */
 
-/* One constant, or two that were copied apart by the exporter (a Transpose for each step, say). */
-static bool same_constant(ir_const *a, ir_const *b) {
-    const void *da, *db;
-    size_t bytes;
-    if (a == b) return true;
-    return a && b && a->tensor.type == b->tensor.type && tensor_same_shape(&a->tensor, &b->tensor) && tensor_bytes(&a->tensor, &bytes) &&
-           ir_const_data(a, &da, NULL) == CLSTM_OK && ir_const_data(b, &db, NULL) == CLSTM_OK && !memcmp(da, db, bytes);
-}
-
 static bool same_product(const recover_product *a, const recover_product *b) {
-    return a && b && a->transposed == b->transposed && a->row == b->row && a->column == b->column && a->unit == b->unit && same_constant(a->weight, b->weight);
+    return a && b && a->transposed == b->transposed && a->row == b->row && a->column == b->column && a->unit == b->unit && ir_const_equal(a->weight, b->weight);
 }
 
-static bool same_vector(const recover_vector *a, const recover_vector *b) { return a->at == b->at && a->unit == b->unit && same_constant(a->from, b->from); }
+static bool same_vector(const recover_vector *a, const recover_vector *b) { return a->at == b->at && a->unit == b->unit && ir_const_equal(a->from, b->from); }
 
 static bool same_sum(const recover_sum *a, const recover_sum *b) {
     if (a->n_biases != b->n_biases || a->negated != b->negated || !a->peephole_of != !b->peephole_of) return false;
@@ -53,6 +44,20 @@ static bool same_weights(const recover_cell *a, const recover_cell *b) {
         if (!same_sum(&a->gate[g], &b->gate[g]) || !same_sum(recurrent_sum(a, g), recurrent_sum(b, g))) return false;
     }
     return true;
+}
+
+/* Same x, and what the products with the state are of. */
+static bool same_start(const recover_cell *a, const recover_cell *b) {
+    int activations = a->kind == RNN_LSTM ? 3 : a->kind == RNN_GRU ? 2 : 1;
+    if (a->kind != b->kind || a->hidden != b->hidden || a->input != b->input || a->type != b->type || a->n_x != b->n_x || !a->reset_h != !b->reset_h) return false;
+    for (int i = 0; i < activations; i++)
+        if (!rnn_activation_same(&a->f[i], &b->f[i])) return false;
+    for (int g = 0; g < gates_of(a); g++) {
+        if (a->gate[g].negated != b->gate[g].negated || a->gate[g].peephole_of || b->gate[g].peephole_of) return false;
+        for (int i = 0; i < a->n_x; i++)
+            if (!same_product(factor(&a->gate[g], a->x[i]), factor(&b->gate[g], b->x[i]))) return false;
+    }
+    return !a->reset_h || same_product(recurrent(a, 2), recurrent(b, 2));
 }
 
 /* ---- gathering ------------------------------------------------------------------------------------------------------------------------ */
@@ -98,18 +103,23 @@ static clstm_status add_biases(const recover_sum *s, clstm_tensor *to, int64_t a
     return CLSTM_OK;
 }
 
-static clstm_status fill_gate(const recover_cell *c, recover_weights *w, int g, clstm_error *err) {
+/* one sum has one bias; only a GRU's hidden gate has a second */
+static clstm_status fill_bias(const recover_cell *c, clstm_tensor *b, int g, clstm_error *err) {
     const recover_sum *s = &c->gate[g], *r = recurrent_sum(c, g);
-    int64_t from = 0, gates = gates_of(c), h = c->hidden;
+    UTIL_TRY(add_biases(s, b, g * c->hidden, c->hidden, err));
+    return r == s ? CLSTM_OK : add_biases(r, b, (gates_of(c) + g) * c->hidden, c->hidden, err);
+}
+
+static clstm_status fill_gate(const recover_cell *c, recover_weights *w, int g, clstm_error *err) {
+    const recover_sum *s = &c->gate[g];
+    int64_t from = 0, h = c->hidden;
     for (int i = 0; i < c->n_x; i++) {
         int64_t wide = clstm_tensor_count(&c->x[i]->type) / c->batch;
         UTIL_TRY(gather(factor(s, c->x[i]), s->negated, &w->w->tensor, g, h, from, wide, err));
         from += wide;
     }
     UTIL_TRY(gather(recurrent(c, g), s->negated, &w->r->tensor, g, h, 0, h, err));
-    UTIL_TRY(add_biases(s, &w->b->tensor, g * h, h, err));
-    /* one sum has one bias; only a GRU's hidden gate has a second */
-    return r == s ? CLSTM_OK : add_biases(r, &w->b->tensor, (gates + g) * h, h, err);
+    return fill_bias(c, &w->b->tensor, g, err);
 }
 
 static clstm_status fill_peepholes(const recover_cell *c, recover_weights *w, clstm_error *err) {
@@ -137,6 +147,18 @@ static clstm_status make(const recover_cell *c, recover_weights *w, clstm_error 
     if (!peepholes) return CLSTM_OK;
     UTIL_TRY(zeros(c->type, 2, 3 * c->hidden, 0, &w->p, err));
     return fill_peepholes(c, w, err);
+}
+
+clstm_status recover_starts(const recover_cell *c, const recover_weights *w, bool *yes, clstm_error *err) {
+    ir_const *b;
+    *yes = same_start(c, &w->of);
+    if (!*yes) return CLSTM_OK;
+    UTIL_TRY(zeros(c->type, 2, 2 * gates_of(c) * c->hidden, 0, &b, err));
+    clstm_status s = CLSTM_OK;
+    for (int g = 0; g < gates_of(c) && s == CLSTM_OK; g++) s = fill_bias(c, &b->tensor, g, err);
+    *yes = s == CLSTM_OK && ir_const_equal(b, w->b);
+    ir_const_unref(b);
+    return s;
 }
 
 void recover_forget_weights(recover_weights *list) {

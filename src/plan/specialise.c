@@ -231,6 +231,7 @@ static clstm_status visit_node(specialiser *s, ir_node *n, clstm_error *err) {
     op_ctx c;
     char text[256];
     if (n->n_out > 0 && n->outputs[0] && constant_node(n)) return CLSTM_OK;
+    UTIL_TRY(plan_sequence_item(n, &s->changed, err));
     clstm_status status = plan_context(n, s->env, &s->scratch, &c, err);
     if (status == CLSTM_OK && inputs_known(&c)) {
         status = give_constants(&c, false);

@@ -105,6 +105,7 @@ for cell in (nn.LSTM, nn.GRU, nn.RNN):
 
 
 class Unrolled(nn.Module):
+    """A cell written out step by step."""
     def __init__(self, cell):
         super().__init__()
         self.cell = cell
@@ -117,27 +118,59 @@ class Unrolled(nn.Module):
         return torch.stack(out)
 
 
-def cells(kind, layer):
+class Looped(nn.Module):
+    """A cell of a GRU or RNN in a loop that the exporter keeps as one; 1.13 exports no cell of torch.nn there."""
+    def __init__(self, cell, gates: int, relu: bool):
+        super().__init__()
+        self.cell, self.gates, self.relu = cell, gates, relu
+
+    def forward(self, x, h):
+        c, y = self.cell, torch.zeros(0)
+        for t in range(x.size(0)):
+            u, v = nn.functional.linear(x[t], c.weight_ih, c.bias_ih), nn.functional.linear(h, c.weight_hh, c.bias_hh)
+            if self.gates == 3:
+                (a, b, n), (d, e, m) = u.chunk(3, 1), v.chunk(3, 1)
+                z, n = torch.sigmoid(b + e), torch.tanh(n + torch.sigmoid(a + d) * m)
+                h = (1 - z) * n + z * h
+            else:
+                h = torch.relu(u + v) if self.relu else torch.tanh(u + v)
+            y = torch.cat([y, h.unsqueeze(0)])
+        return y
+
+
+def cells(net, layer, inputs, **how):
     """Cells that the exporter writes in primitive operators come back as a layer's weights."""
-    net, x = Unrolled(kind(3, 5)).eval(), torch.randn(4, 2, 3)
-    torch.onnx.export(net, x, "cells.onnx", opset_version=13)
+    cell = net.cell
+    torch.onnx.export(net, inputs, "cells.onnx", opset_version=13, input_names=["x", "h"][:len(inputs)], **how)
     call(convert, "cells.onnx", "cells.safetensors")
     back = {k.rsplit(".", 1)[1]: v for k, v in load_safetensors("cells.safetensors").items()}
-    other = layer(3, 5).eval()
-    other.load_state_dict({k: torch.tensor(v) for k, v in back.items()})
+    if len(back) != 4 or len(load_safetensors("cells.safetensors")) != 4:
+        raise RuntimeError(f"not one layer: {sorted(load_safetensors('cells.safetensors'))}")
+    layer.load_state_dict({k: torch.tensor(v) for k, v in back.items()})
     with torch.no_grad():
-        same("the reloaded layer", other(x)[0].numpy(), net(x).numpy(), 1e-6)
+        h = inputs[1].unsqueeze(0) if len(inputs) > 1 else None
+        same("the reloaded layer", layer.eval()(inputs[0], h)[0].numpy(), net(*inputs).numpy(), 1e-6)
     for key in ("weight_ih", "weight_hh"):
-        if back[key + "_l0"].tobytes() != getattr(net.cell, key).detach().numpy().tobytes():
+        if back[key + "_l0"].tobytes() != getattr(cell, key).detach().numpy().tobytes():
             raise RuntimeError(f"{key} came back changed")
 
 
-for kind, layer in ((nn.LSTMCell, nn.LSTM), (nn.GRUCell, nn.GRU)):
-    try:
-        cells(kind, layer)
-        tell(f"weights of an unrolled {kind.__name__}")
-    except Exception as problem:
-        tell(f"weights of an unrolled {kind.__name__}", problem)
+RELU = {"nonlinearity": "relu"}
+for kind, layer, options in ((nn.LSTMCell, nn.LSTM, {}), (nn.GRUCell, nn.GRU, {}), (nn.RNNCell, nn.RNN, {}), (nn.RNNCell, nn.RNN, RELU)):
+    for form in ("unrolled", "unrolled, any batch", "looped"):
+        if form == "looped" and kind is nn.LSTMCell:
+            continue
+        name = f"weights of {kind.__name__} {options.get('nonlinearity', '')} {form}"
+        try:
+            x, cell, other = torch.randn(4, 2, 3), kind(3, 5, **options), layer(3, 5, **options)
+            if form == "looped":
+                net = torch.jit.script(Looped(cell, 3 if layer is nn.GRU else 1, options == RELU).eval())
+                cells(net, other, (x, torch.randn(2, 5)), dynamic_axes={"x": [0], "h": []})
+            else:
+                cells(Unrolled(cell).eval(), other, (x,), dynamic_axes={"x": [1]} if "any" in form else None)
+            tell(name)
+        except Exception as problem:
+            tell(name, problem)
 
 
 def prefixes():
