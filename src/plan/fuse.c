@@ -30,13 +30,14 @@ static void take_result(ir_node *producer, ir_node *n) {
 
 /* ---- product + row ------------------------------------------------------------------------------------------------------------- */
 
-/* Whether `row` is one element for each place of dimension `axis` of y, the same everywhere else. */
+/* Whether `row` is one element for each place of dimension `axis` of y, or one for all of them, the same everywhere else. Both are taken
+ * whatever the dimension's size: a row that starts the sums of a call of one step, and is added after those of many, would change bits. */
 static bool runs_along(const ir_value *row, const ir_value *y, int axis) {
     const clstm_tensor *r = &row->type, *t = &y->type;
     if (!row->constant || r->type != t->type || r->rank > t->rank) return false;
     for (int d = 0; d < r->rank; d++) {
         int at = d + t->rank - r->rank;
-        if (r->dims[d] != (at == axis ? t->dims[axis] : 1)) return false;
+        if (r->dims[d] != 1 && (at != axis || r->dims[d] != t->dims[axis])) return false;
     }
     return r->rank >= t->rank - axis;
 }
@@ -52,15 +53,17 @@ static int bias_input(const ir_node *p, int *axis) {
     return is(p, "Conv") || is(p, "ConvTranspose") ? 2 : 0;
 }
 
-/* The same elements in one dimension. */
-static clstm_status flat(ir_graph *g, ir_value *row, ir_value **out, clstm_error *err) {
+/* The same elements in one dimension of n. */
+static clstm_status flat(ir_graph *g, ir_value *row, int64_t n, ir_value **out, clstm_error *err) {
     const void *data;
     ir_const *c;
-    clstm_tensor t = {.type = row->type.type, .rank = 1, .dims = {clstm_tensor_count(&row->type)}};
+    clstm_tensor t = {.type = row->type.type, .rank = 1, .dims = {n}};
+    size_t size = clstm_type_size(t.type);
     UTIL_TRY(ir_const_data(row->constant, &data, err));
-    t.data = (void *)(uintptr_t)data;
+    if (clstm_tensor_count(&row->type) == n) t.data = (void *)(uintptr_t)data;
     if (!(*out = ir_value_new(g, NULL))) return util_no_memory(err);
     UTIL_TRY(ir_const_new(&t, &c, err));
+    for (int64_t i = 0; !t.data && i < n; i++) memcpy((char *)c->tensor.data + (size_t)i * size, data, size);
     ir_value_set_const(*out, c);
     ir_const_unref(c);
     return CLSTM_OK;
@@ -76,7 +79,7 @@ static clstm_status fuse_row(ir_node *n, clstm_error *err) {
         if (!(in = util_arena_alloc(n->graph->arena, 3, sizeof *in))) return util_no_memory(err);
         in[0] = p->inputs[0];
         in[1] = p->inputs[1];
-        UTIL_TRY(flat(n->graph, row, &in[2], err));
+        UTIL_TRY(flat(n->graph, row, n->outputs[0]->type.dims[axis], &in[2], err));
         p->inputs = in;
         p->n_in = 3;
         take_result(p, n);
