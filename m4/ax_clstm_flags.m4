@@ -49,6 +49,21 @@ AC_DEFUN([AX_CLSTM_FLAGS], [
   AS_IF([test $clstm_flag = yes], [CLSTM_WARN_CFLAGS="$CLSTM_WARN_CFLAGS -Wno-pass-failed"])
   AS_IF([test "x$enable_werror" != xno], [CLSTM_WARN_CFLAGS="$CLSTM_WARN_CFLAGS -Werror"])
 
+  dnl Nor on what a register holds more than the type: 32-bit x86 is left for SSE2.
+  AC_MSG_CHECKING([for float arithmetic of the declared type])
+  clstm_save_CFLAGS=$CFLAGS
+  for flag in '' '-msse2 -mfpmath=sse' none; do
+    AS_IF([test "x$flag" = xnone], [AC_MSG_ERROR([FLT_EVAL_METHOD must be 0])])
+    CFLAGS="$clstm_save_CFLAGS $flag"
+    AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <float.h>
+      #if FLT_EVAL_METHOD != 0
+      #error
+      #endif]], [])], [break])
+  done
+  CFLAGS=$clstm_save_CFLAGS
+  CLSTM_CFLAGS="$CLSTM_CFLAGS $flag"
+  AC_MSG_RESULT([${flag:-yes}])
+
   dnl Bits must not depend on what the compiler contracts; see "Canonical order" in doc/architecture.md.
   dnl libclstm.map says which names are seen; inside, nothing is to be replaced.
   for flag in -ffp-contract=off -fno-semantic-interposition -ffunction-sections; do

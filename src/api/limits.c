@@ -19,23 +19,34 @@ static const struct { const char *name; int64_t value; const char *help; } table
     [CLSTM_LIMIT_RUN_MILLISECONDS] = {"run-milliseconds", 0, "time of one run, looked at between the turns of Loop and Scan; 0: none"},
 };
 
+/* Products of a few sizes and of 32-bit attributes fit 64 bits when no tensor has more than 2^32 elements; where a size has 32 bits
+ * itself, bytes fit it, and so does the scratch memory of nodes whose tensors have at most 2^25. */
+static int64_t most_of(int which) {
+    switch (which) {
+    case CLSTM_LIMIT_RANK: return CLSTM_MAX_RANK;
+    case CLSTM_LIMIT_ELEMENTS: return (int64_t)1 << (sizeof(size_t) > 4 ? 32 : 25);
+    case CLSTM_LIMIT_FILE_BYTES:
+    case CLSTM_LIMIT_ARENA_BYTES: return PTRDIFF_MAX;
+    default: return INT64_MAX;
+    }
+}
+
+static int64_t usual(int which) { return table[which].value < most_of(which) ? table[which].value : most_of(which); }
+
 void clstm_limits_default(clstm_limits *limits) {
-    for (int i = 0; i < CLSTM_LIMIT_COUNT; i++) limits->value[i] = table[i].value;
+    for (int i = 0; i < CLSTM_LIMIT_COUNT; i++) limits->value[i] = usual(i);
 }
 
 bool clstm_limit_describe(int which, const char **name, int64_t *value, const char **help) {
     if (which < 0 || which >= CLSTM_LIMIT_COUNT) return false;
     *name = table[which].name;
-    *value = table[which].value;
+    *value = usual(which);
     *help = table[which].help;
     return true;
 }
 
-/* Products of a few sizes and of 32-bit attributes fit 64 bits when no tensor has more elements than this. */
-static const int64_t most_elements = (int64_t)1 << 32;
-
 static clstm_status check(int which, int64_t value, clstm_error *err) {
-    int64_t most = which == CLSTM_LIMIT_RANK ? CLSTM_MAX_RANK : which == CLSTM_LIMIT_ELEMENTS ? most_elements : INT64_MAX;
+    int64_t most = most_of(which);
     if (value < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "limit %s: %lld is negative", table[which].name, (long long)value);
     return value <= most ? CLSTM_OK : util_fail(err, CLSTM_BAD_ARGUMENT, "limit %s: at most %lld", table[which].name, (long long)most);
 }

@@ -5,7 +5,7 @@
 #include <clstm/clstm.h>
 
 /* What a file may claim to unpack to, unless the caller says less. */
-#define IO_MAX_BYTES ((int64_t)1 << 32)
+#define IO_MAX_BYTES (PTRDIFF_MAX < (int64_t)1 << 32 ? (int64_t)PTRDIFF_MAX : (int64_t)1 << 32)
 
 /* A number as a text gives it: `integer` holds it when `exact`. */
 typedef struct io_number { double real; int64_t integer; bool exact; } io_number;

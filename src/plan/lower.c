@@ -185,10 +185,10 @@ clstm_status plan_build(const plan_request *r, plan **out, clstm_error *err) {
     if (s == CLSTM_OK && p->optimise) s = plan_fuse(p->graph, err);
     if (s == CLSTM_OK) s = plan_lower(p, err);
     int64_t most = r->env->limits->value[CLSTM_LIMIT_ARENA_BYTES];
-    if (s == CLSTM_OK && p->root.arena_bytes > (size_t)most)
-        s = util_fail(err, CLSTM_LIMIT, "the plan needs %zu bytes of arena (limit arena-bytes %lld)", p->root.arena_bytes, (long long)most);
+    if (s == CLSTM_OK && p->root.arena_bytes > (uint64_t)most)
+        s = util_fail(err, CLSTM_LIMIT, "the plan needs %llu bytes of arena (limit arena-bytes %lld)", (unsigned long long)p->root.arena_bytes, (long long)most);
     if (s == CLSTM_OK) {
-        p->memory_bytes = p->root.arena_bytes;
+        p->memory_bytes = (size_t)p->root.arena_bytes;
         p->live = (int64_t)p->memory_bytes;
         p->env.live = &p->live;
         p->memory = util_aligned_alloc(p->memory_bytes);

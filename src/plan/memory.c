@@ -14,10 +14,10 @@ static size_t round64(size_t n) { return (n + 63) & ~(size_t)63; }
 
 static plan_slot *slot_in(const plan_block *b, const ir_value *v) { return v && v->graph == b->graph ? v->user : NULL; }
 
-static clstm_status new_storage(plan_block *b, size_t bytes, int step, int *out, clstm_error *err) {
+static clstm_status new_storage(plan_block *b, uint64_t bytes, int step, int *out, clstm_error *err) {
     plan_storage *st = &b->storages[b->n_storages];
-    if (bytes > SIZE_MAX / 2) return util_fail(err, CLSTM_LIMIT, "a value of %zu bytes does not fit in memory", bytes);
-    *st = (plan_storage){.bytes = round64(bytes), .first = step, .last = step, .joined = -1};
+    if (bytes > SIZE_MAX / 2) return util_fail(err, CLSTM_LIMIT, "a value of %llu bytes does not fit in memory", (unsigned long long)bytes);
+    *st = (plan_storage){.bytes = round64((size_t)bytes), .first = step, .last = step, .joined = -1};
     *out = (int)b->n_storages++;
     return CLSTM_OK;
 }
@@ -173,7 +173,8 @@ static int ends_earlier(const void *x, const void *y) {
 
 /* The lowest place that is free while `st` lives; `placed` are sorted by offset, and `st` is put among them. */
 static void fit(plan_storage *st, plan_storage **placed, size_t n) {
-    size_t at = 0, k = 0, to = n;
+    uint64_t at = 0;
+    size_t k = 0, to = n;
     for (; k < n; k++) {
         const plan_storage *p = placed[k];
         if (p->last < st->first || st->last < p->first) continue;
@@ -189,7 +190,7 @@ static void fit(plan_storage *st, plan_storage **placed, size_t n) {
 static int size_class(const plan_storage *st) { return __builtin_clzll(st->bytes - 1); }
 
 /* Storages in order of time: each takes the place of one of its size class that has come to its end, or a new one behind *top. */
-static void reuse(plan_storage **starts, plan_storage **ends, plan_storage **spare, size_t n, size_t *top) {
+static void reuse(plan_storage **starts, plan_storage **ends, plan_storage **spare, size_t n, uint64_t *top) {
     struct { size_t first, n; } class[64] = {{0, 0}};
     qsort(ends, n, sizeof *ends, ends_earlier);
     for (size_t i = 0; i < n; i++) class[size_class(starts[i])].n++;
@@ -206,7 +207,7 @@ static void reuse(plan_storage **starts, plan_storage **ends, plan_storage **spa
             st->offset = spare[class[c].first + --class[c].n]->offset;
         } else {
             st->offset = *top;
-            *top += (size_t)1 << (64 - c);
+            *top += (uint64_t)1 << (64 - c);
         }
     }
 }
@@ -244,7 +245,7 @@ clstm_status plan_layout(plan_block *b, clstm_error *err) {
     share_in_place(b);
     for (size_t i = 0; i < b->n_steps; i++) {
         plan_step_s *s = &b->steps[i];
-        size_t bodies = 0;
+        uint64_t bodies = 0;
         int at = 0;
         s->scratch_offset = s->bodies_offset = SIZE_MAX;
         for (int k = 0; k < s->node->n_bodies; k++)

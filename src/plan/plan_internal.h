@@ -19,7 +19,8 @@ typedef struct plan_slot {
 } plan_slot;
 
 typedef struct plan_storage {
-    size_t bytes, offset;
+    size_t bytes;
+    uint64_t offset;            /* a sum of sizes, which 32 bits may not hold until the limit has been looked at */
     int first, last;            /* step indices */
     int joined;                 /* the storage that has taken this one in; -1: none */
     size_t shift;               /* where in it */
@@ -43,7 +44,7 @@ struct plan_block {
     size_t n_steps;
     plan_storage *storages;
     size_t n_storages;
-    size_t arena_bytes;
+    uint64_t arena_bytes;
 };
 
 struct plan {

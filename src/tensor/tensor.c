@@ -37,7 +37,7 @@ int64_t clstm_tensor_count(const clstm_tensor *t) {
 
 bool tensor_bytes(const clstm_tensor *t, size_t *bytes) {
     int64_t n = clstm_tensor_count(t), size = (int64_t)clstm_type_size(t->type);
-    if (n < 0 || !size || !util_mul(n, size, &n)) return false;
+    if (n < 0 || !size || !util_mul(n, size, &n) || n > PTRDIFF_MAX) return false;
     *bytes = (size_t)n;
     return true;
 }
