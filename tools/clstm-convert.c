@@ -22,9 +22,10 @@ typedef struct convert {
     bool weights_options;           /* one of them was given */
     bool with_main;
     const char *repairs;            /* NULL: none */
+    int64_t batch;                  /* 0: not given */
 } convert;
 
-enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_LAYOUT, OPTION_OPSET, OPTION_MAIN, OPTION_REPAIR };
+enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_LAYOUT, OPTION_OPSET, OPTION_MAIN, OPTION_REPAIR, OPTION_BATCH };
 
 static const char help[] =
     "Converts INPUT to OUTPUT, which is written whole or not at all.\n\n"
@@ -40,12 +41,15 @@ static const char help[] =
     "      --layout NAME         (weights to model) names and order of the weights: pytorch (default) or keras\n"
     "      --opset N             (to a model) write it at this version of the standard, 11 to 28\n"
     "      --main                (to C) with a main() that reads raw little-endian inputs from stdin, in order, and writes raw outputs\n"
-    "      --const NAME=VALUE    (to C) an input's value that is known for good\n"
     "      --from KIND, --to KIND  onnx, safetensors, npz or c, whatever the suffixes say\n";
 
 static const char common[] =
-    "      --dim NAME=N          fix a symbolic dimension of the inputs\n"
+    "      --batch N             fix every dimension that is named like a batch\n"
+    "      --dim NAME=N          fix a symbolic dimension of the inputs; to C: the default of its macro\n"
+    "      --shape NAME=D0,D1... fix an input's shape; to C: the defaults of its macros\n"
+    "      --const NAME=VALUE    an input's value that is known for good: the result has no such input\n"
     "      --limit NAME=N        set a limit on the model; --limit help lists them\n"
+    "      --threads N           taken as by every tool; nothing is run here\n"
     "      --help, --version     print this, or the version\n"
     "Exit status: 0 success, 1 the work failed, 2 usage, 3 the input was refused.\n";
 
@@ -53,9 +57,7 @@ static const struct option options[] = {
     {"from", required_argument, NULL, OPTION_FROM}, {"to", required_argument, NULL, OPTION_TO},
     {"batch-first", no_argument, NULL, OPTION_BATCH_FIRST}, {"states", no_argument, NULL, OPTION_STATES},
     {"nonlinearity", required_argument, NULL, OPTION_NONLINEARITY}, {"layout", required_argument, NULL, OPTION_LAYOUT}, {"opset", required_argument, NULL, OPTION_OPSET}, {"repair", optional_argument, NULL, OPTION_REPAIR},
-    {"main", no_argument, NULL, OPTION_MAIN}, {"const", required_argument, NULL, TOOL_OPTION_CONST},
-    {"dim", required_argument, NULL, TOOL_OPTION_DIM}, {"limit", required_argument, NULL, TOOL_OPTION_LIMIT},
-    {"help", no_argument, NULL, TOOL_OPTION_HELP}, {"version", no_argument, NULL, TOOL_OPTION_VERSION}, {0},
+    {"main", no_argument, NULL, OPTION_MAIN}, {"batch", required_argument, NULL, OPTION_BATCH}, TOOL_OPTIONS, {0},
 };
 
 static const struct { const char *name; kind kind; } kinds[] = {{"onnx", KIND_ONNX}, {"safetensors", KIND_SAFETENSORS}, {"npz", KIND_NPZ}, {"c", KIND_C}};
@@ -116,31 +118,16 @@ static int set_option(convert *c, int option, const char *argument) {
         c->options.opset = (int)n;
         return -1;
     case OPTION_MAIN: c->with_main = true; return -1;
+    case OPTION_BATCH: return tool_parse_int(argument, 1, INT32_MAX, &c->batch) ? -1 : tool_usage(&c->t, "--batch: \"%s\" is no size", argument);
     default: return tool_option(&c->t, option, argument);
     }
 }
 
 /* ---- the conversions: each fills `out`, and says what it could not do ----------------------------------------------------------- */
 
-static bool has_dim(const clstm_model *m, const char *name) {
-    for (size_t i = 0; i < clstm_model_input_count(m); i++) {
-        const clstm_port *p = clstm_model_input(m, i);
-        for (int d = 0; d < p->tensor.rank; d++)
-            if (p->dim_names[d] && !strcmp(p->dim_names[d], name)) return true;
-    }
-    return false;
-}
-
-static clstm_status simplify(const convert *c, const clstm_model *m, io_buffer *out, clstm_error *err) {
-    char text[128];
-    clstm_convert_dim *dims = convert_dims(&c->t, err);
-    if (!dims) return err->status;
-    const clstm_convert_onnx_options o = {.dims = dims, .n_dims = c->t.dims.count, .opset = c->options.opset};
-    for (size_t i = 0; i < o.n_dims; i++)
-        if (!has_dim(m, dims[i].name)) tool_warn(&c->t, "--dim: the model has no dimension \"%s\"", io_escape(text, sizeof text, dims[i].name));
-    clstm_status status = clstm_convert_onnx(m, &o, convert_append, out, err);
-    free(dims);
-    return status;
+static clstm_status simplify(const convert *c, const clstm_model *m, const convert_known *known, io_buffer *out, clstm_error *err) {
+    const clstm_convert_onnx_options o = {.dims = known->dims, .n_dims = known->n_dims, .known = known->inputs, .n_known = known->n_inputs, .opset = c->options.opset};
+    return clstm_convert_onnx(m, &o, convert_append, out, err);
 }
 
 static clstm_status keep(void *user, const char *name, const clstm_tensor *tensor, clstm_error *err) {
@@ -166,14 +153,19 @@ static void tell_finding(void *user, const clstm_lint_finding *f) {
     else tool_warn(t, "%s: %s: no repair: %s", *f->node ? f->node : "model", f->rule, f->why);
 }
 
-static clstm_status from_model(const convert *c, io_buffer *out, clstm_error *err) {
-    clstm_model *m;
-    const clstm_model_options options = {.limits = &c->t.limits};
-    clstm_status status = c->repairs ? clstm_lint_load(c->input, &options, c->repairs, tell_finding, (void *)(uintptr_t)&c->t, &m, err) : tool_load(&c->t, c->input, &m, err);
-    if (status != CLSTM_OK) return status;
-    status = c->to == KIND_ONNX ? simplify(c, m, out, err) : weights(c, m, out, err);
+static int from_model(const convert *c, io_buffer *out) {
+    const tool *t = &c->t;
+    clstm_model *m = NULL;
+    clstm_error err;
+    convert_known known = {0};
+    const clstm_model_options options = {.limits = &t->limits};
+    clstm_status status = c->repairs ? clstm_lint_load(c->input, &options, c->repairs, tell_finding, (void *)(uintptr_t)t, &m, &err) : tool_load(t, c->input, &m, &err);
+    int code = status == CLSTM_OK ? convert_know(t, m, c->batch, &known) : -1;
+    if (code < 0 && status == CLSTM_OK) status = c->to == KIND_ONNX ? simplify(c, m, &known, out, &err) : weights(c, m, out, &err);
+    if (code < 0) code = status == CLSTM_OK ? TOOL_OK : convert_refused(t, c->input, &err);
+    convert_known_free(&known);
     clstm_model_destroy(m);
-    return status;
+    return code;
 }
 
 /* ---- weights to a model --------------------------------------------------------------------------------------------------------- */
@@ -190,17 +182,18 @@ static clstm_status from_list(const convert *c, const io_list *list, io_buffer *
     return status;
 }
 
-static clstm_status from_weights(const convert *c, io_buffer *out, clstm_error *err) {
-    unsigned char *bytes;
+static int from_weights(const convert *c, io_buffer *out) {
+    unsigned char *bytes = NULL;
     size_t size;
     io_list list = {0};
-    clstm_status status = io_file_read(c->input, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &bytes, &size, err);
-    if (status != CLSTM_OK) return status;
-    status = c->from == KIND_NPZ ? io_npz_parse(bytes, size, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &list, err) : io_safetensors_parse(bytes, size, &list, err);
+    clstm_error err;
+    clstm_status status = io_file_read(c->input, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &bytes, &size, &err);
+    if (status == CLSTM_OK)
+        status = c->from == KIND_NPZ ? io_npz_parse(bytes, size, c->t.limits.value[CLSTM_LIMIT_FILE_BYTES], &list, &err) : io_safetensors_parse(bytes, size, &list, &err);
     free(bytes);
-    if (status == CLSTM_OK) status = from_list(c, &list, out, err);
+    if (status == CLSTM_OK) status = from_list(c, &list, out, &err);
     io_list_free(&list);
-    return status;
+    return status == CLSTM_OK ? TOOL_OK : convert_refused(&c->t, c->input, &err);
 }
 
 static int run(convert *c) {
@@ -214,15 +207,14 @@ static int run(convert *c) {
     if (c->from != KIND_ONNX && c->to != KIND_ONNX) return tool_usage(&c->t, "weights are converted to a model only");
     if (c->from == KIND_ONNX && c->weights_options) return tool_usage(&c->t, "--batch-first, --states, --nonlinearity and --layout are for weights to a model");
     if (c->from != KIND_ONNX || (c->to != KIND_ONNX && c->to != KIND_C)) {
-        if (c->t.dims.count) return tool_usage(&c->t, "--dim is for .onnx to .onnx or .c");
+        if (c->t.dims.count || c->t.shapes.count || c->t.consts.count || c->batch) return tool_usage(&c->t, "--dim, --batch, --shape and --const are for .onnx to .onnx or .c");
     }
     if ((c->from != KIND_ONNX || c->to != KIND_ONNX) && c->repairs) return tool_usage(&c->t, "--repair is for .onnx to .onnx");
     if (c->to != KIND_ONNX && c->options.opset) return tool_usage(&c->t, "--opset is for what becomes .onnx");
-    if (c->to != KIND_C && (c->with_main || c->t.consts.count)) return tool_usage(&c->t, "--main and --const are for .onnx to .c");
-    if (c->to == KIND_C) return convert_to_c(&c->t, c->input, c->output, c->with_main);
-    int code = TOOL_OK;
-    if ((c->from == KIND_ONNX ? from_model(c, &out, &err) : from_weights(c, &out, &err)) != CLSTM_OK) code = convert_refused(&c->t, c->input, &err);
-    else if (io_buffer_write(&out, c->output, &err) != CLSTM_OK) code = tool_failed(&c->t, &err);
+    if (c->to != KIND_C && c->with_main) return tool_usage(&c->t, "--main is for .onnx to .c");
+    if (c->to == KIND_C) return convert_to_c(&c->t, c->input, c->output, c->with_main, c->batch);
+    int code = c->from == KIND_ONNX ? from_model(c, &out) : from_weights(c, &out);
+    if (code == TOOL_OK && io_buffer_write(&out, c->output, &err) != CLSTM_OK) code = tool_failed(&c->t, &err);
     io_buffer_free(&out);
     return code;
 }

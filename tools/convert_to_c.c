@@ -2,7 +2,6 @@
 #include "convert_to_c.h"
 
 #include "convert_args.h"
-#include "inputs.h"
 #include "io/buffer.h"
 #include "io/whole_file.h"
 
@@ -27,46 +26,34 @@ static int read_names(const tool *t, const char *output, names *n) {
     return -1;
 }
 
-/* --const as the library takes it. */
-static void read_constants(const clstm_model *m, const inputs *in, clstm_convert_weight *constants, clstm_convert_c_options *o) {
-    for (size_t i = 0; i < in->count; i++)
-        if (in->items[i].constant) constants[o->n_constants++] = (clstm_convert_weight){clstm_model_input(m, i)->name, in->items[i].value.tensor};
-    o->constants = constants;
-}
-
-static int write_model(tool *t, clstm_model *m, const inputs *in, const char *input, const char *output, const names *n, bool with_main) {
+static int write_model(const tool *t, clstm_model *m, const convert_known *known, const char *input, const char *output, const names *n, bool with_main) {
     io_buffer source = {0}, header = {0};
-    clstm_error err = {CLSTM_NO_MEMORY, "out of memory"};
-    clstm_convert_c_options o = {.name = n->name, .header = n->header, .with_main = with_main, .n_dims = t->dims.count};
-    clstm_convert_dim *dims = convert_dims(t, &err);
-    clstm_convert_weight *constants = calloc(in->count + 1, sizeof *constants);
-    int code = dims && constants ? -1 : tool_failed(t, &err);
-    for (size_t i = 0; i < o.n_dims && code < 0; i++)
-        if (dims[i].size < 1 || dims[i].size > INT32_MAX) code = tool_usage(t, "--dim: a size of 1 to 2147483647 is wanted");
-    o.dims = dims;
-    if (code < 0) read_constants(m, in, constants, &o);
-    if (code < 0 && clstm_convert_c(m, &o, convert_append, &source, &header, &err) != CLSTM_OK) code = convert_refused(t, input, &err);
-    if (code < 0) {
+    clstm_error err = {0};
+    const clstm_convert_c_options o = {.name = n->name, .header = n->header, .with_main = with_main, .dims = known->dims, .n_dims = known->n_dims,
+                                       .known = known->inputs, .n_known = known->n_inputs};
+    int code = TOOL_OK;
+    for (size_t i = 0; i < o.n_dims; i++)
+        if (o.dims[i].size < 1 || o.dims[i].size > INT32_MAX) return tool_usage(t, "--dim: a size of 1 to 2147483647 is wanted");
+    if (clstm_convert_c(m, &o, convert_append, &source, &header, &err) != CLSTM_OK) code = convert_refused(t, input, &err);
+    else {
         const io_file files[2] = {{output, source.data, source.size}, {n->header_path, header.data, header.size}};
-        code = io_files_write(files, 2, &err) == CLSTM_OK ? TOOL_OK : tool_failed(t, &err);
+        if (io_files_write(files, 2, &err) != CLSTM_OK) code = tool_failed(t, &err);
     }
-    free(dims);
-    free(constants);
     io_buffer_free(&source);
     io_buffer_free(&header);
     return code;
 }
 
-int convert_to_c(tool *t, const char *input, const char *output, bool with_main) {
+int convert_to_c(const tool *t, const char *input, const char *output, bool with_main, int64_t batch) {
     names n = {{0}, {0}, NULL};
     clstm_model *m = NULL;
     clstm_error err;
-    inputs in = {0};
+    convert_known known = {0};
     int code = !strcmp(output, "-") ? tool_usage(t, "C is two files: OUTPUT must have a name") : read_names(t, output, &n);
     if (code < 0 && tool_load(t, input, &m, &err) != CLSTM_OK) code = tool_refused(t, &err);
-    if (code < 0) code = inputs_start(t, m, &in);
-    if (code < 0) code = write_model(t, m, &in, input, output, &n, with_main);
-    inputs_free(&in);
+    if (code < 0) code = convert_know(t, m, batch, &known);
+    if (code < 0) code = write_model(t, m, &known, input, output, &n, with_main);
+    convert_known_free(&known);
     clstm_model_destroy(m);
     free(n.header_path);
     return code;

@@ -5,6 +5,6 @@
 #include "tool.h"
 
 /* Writes OUTPUT and the header beside it; returns the exit status. */
-int convert_to_c(tool *t, const char *input, const char *output, bool with_main);
+int convert_to_c(const tool *t, const char *input, const char *output, bool with_main, int64_t batch);
 
 #endif

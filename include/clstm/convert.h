@@ -16,19 +16,25 @@ typedef clstm_status (*clstm_convert_sink)(void *user, const void *bytes, size_t
 /* A symbolic dimension and the size that it gets. */
 typedef struct clstm_convert_dim { const char *name; int64_t size; } clstm_convert_dim;
 
+/* A tensor of a state_dict or of a Keras model; or what is known of an input: with data its value for good, so that it is no input of
+ * the result, without data its shape (-1: unknown). */
+typedef struct clstm_convert_weight { const char *name; clstm_tensor tensor; } clstm_convert_weight;
+
 /* The versions of the standard in which models can be written. */
 enum { CLSTM_CONVERT_OPSET_OLDEST = 11, CLSTM_CONVERT_OPSET_NEWEST = 28 };
 
 typedef struct clstm_convert_onnx_options {
     const clstm_convert_dim *dims;          /* fixed first, so that what follows from them folds too; others change nothing */
     size_t n_dims;
+    const clstm_convert_weight *known;      /* of inputs; a shape fixes the dimensions of the same names in other inputs, too */
+    size_t n_known;
     int opset;                              /* of the file; 0: the model's */
 } clstm_convert_onnx_options;
 
 /* Writes the model as the runtime reads it, as an ONNX file: constants folded, idle and dead nodes gone, unused initialisers left
  * out; the names and types of inputs and outputs and metadata stay, and so does the version unless options->opset names another:
- * then CLSTM_UNSUPPORTED names the node that cannot be said in it. CLSTM_BAD_ARGUMENT for a negative size and for an opset that is
- * none of those. `options` may be NULL. */
+ * then CLSTM_UNSUPPORTED names the node that cannot be said in it. CLSTM_BAD_ARGUMENT for a negative size, for what is known of
+ * an input that the model lacks or declares otherwise, and for an opset that is none of those. `options` may be NULL. */
 CLSTM_API clstm_status clstm_convert_onnx(const clstm_model *model, const clstm_convert_onnx_options *options, clstm_convert_sink sink,
                                           void *user, clstm_error *err);
 
@@ -42,9 +48,6 @@ typedef clstm_status (*clstm_convert_tensor)(void *user, const char *name, const
  * PyTorch cannot express (peepholes, clip, other activations, linear_before_reset = 0) or whose weights are only known at run time,
  * and a model without recurrent layers. */
 CLSTM_API clstm_status clstm_convert_weights_out(const clstm_model *model, clstm_convert_tensor give, void *user, clstm_error *err);
-
-/* A tensor of a state_dict, or of a Keras model. */
-typedef struct clstm_convert_weight { const char *name; clstm_tensor tensor; } clstm_convert_weight;
 
 typedef struct clstm_convert_options {
     bool batch_first;                       /* input and output are [batch, time, ...], else [time, batch, ...] */
@@ -70,8 +73,8 @@ typedef struct clstm_convert_c_options {
     const char *header;                     /* what the source includes; NULL: NAME.h */
     const clstm_convert_dim *dims;          /* defaults of symbolic dimensions (1 for those that are not here) */
     size_t n_dims;
-    const clstm_convert_weight *constants;  /* inputs whose value is known for good: they are no parameters */
-    size_t n_constants;
+    const clstm_convert_weight *known;      /* of inputs: values are no parameters; sizes are defaults of symbolic dimensions */
+    size_t n_known;
     bool with_main;                         /* a main() that reads raw little-endian inputs from stdin and writes raw outputs */
 } clstm_convert_c_options;
 

@@ -95,6 +95,9 @@ struct clstm_session {
 };
 
 typedef struct state_part { char *name; clstm_tensor tensor; size_t bytes; } state_part;
+/* Metadata "clstm.state.OUTPUT" = INPUT pairs states. */
+#define API_STATE_KEY "clstm.state."
+
 struct clstm_state {
     state_part *parts;
     size_t n_parts, bytes;

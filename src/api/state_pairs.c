@@ -30,15 +30,13 @@ static clstm_status check_pair(const clstm_model *m, int out, int in, clstm_erro
                      util_escape(output, sizeof output, m->outputs[out].name), util_escape(input, sizeof input, m->inputs[in].name), list[0] ? list : "none");
 }
 
-/* Metadata "clstm.state.OUTPUT" = INPUT. */
 static clstm_status read_metadata(const clstm_model *m, int *stated, clstm_error *err) {
-    static const char prefix[] = "clstm.state.";
     char text[128];
     for (size_t i = 0; i < m->n_out; i++) stated[i] = -1;
     for (size_t k = 0; k < m->onnx.n_metadata; k++) {
         const onnx_text *t = &m->onnx.metadata[k];
-        if (strncmp(t->key, prefix, sizeof prefix - 1)) continue;
-        int out = clstm_model_find_output(m, t->key + sizeof prefix - 1), in = clstm_model_find_input(m, t->value);
+        if (strncmp(t->key, API_STATE_KEY, sizeof API_STATE_KEY - 1)) continue;
+        int out = clstm_model_find_output(m, t->key + sizeof API_STATE_KEY - 1), in = clstm_model_find_input(m, t->value);
         if (out < 0 || in < 0)
             return util_fail(err, CLSTM_BAD_MODEL, "metadata \"%s\" names a port that the model does not have", util_escape(text, sizeof text, t->key));
         UTIL_TRY(check_pair(m, out, in, err));

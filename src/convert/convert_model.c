@@ -19,6 +19,70 @@ static void fix_dim(ir_graph *g, const clstm_convert_dim *dim) {
     }
 }
 
+static clstm_status misfit(const clstm_port *p, const char *what, clstm_error *err) {
+    char text[128];
+    return util_fail(err, CLSTM_BAD_ARGUMENT, "input \"%s\": %s than the model declares", util_escape(text, sizeof text, p->name), what);
+}
+
+/* Gives input `v` its value, or the sizes of its shape. */
+static clstm_status know_input(ir_graph *g, ir_value *v, const clstm_port *p, const clstm_tensor *t, clstm_error *err) {
+    const clstm_tensor *declared = &p->tensor;
+    if (p->kind != CLSTM_KIND_TENSOR || (t->data && t->type != declared->type)) return misfit(p, "another type", err);
+    if (declared->rank >= 0 && declared->rank != t->rank) return misfit(p, "another rank", err);
+    if (declared->rank < 0) for (int d = 0; d < t->rank; d++) v->type.dims[d] = -1;
+    v->type.rank = t->rank;
+    for (int d = 0; d < t->rank; d++) {
+        if (t->dims[d] < 0) continue;
+        if (v->type.dims[d] >= 0 && v->type.dims[d] != t->dims[d]) return misfit(p, "another size", err);
+        if (v->dim_names[d]) fix_dim(g, &(clstm_convert_dim){v->dim_names[d], t->dims[d]});
+        v->type.dims[d] = t->dims[d];
+    }
+    if (!t->data) return CLSTM_OK;
+    ir_const *c;
+    UTIL_TRY(ir_const_new(t, &c, err));
+    ir_value_set_const(v, c);
+    ir_const_unref(c);
+    return CLSTM_OK;
+}
+
+/* Whether input i has a value, so that it is an input no more. */
+static bool has_value(const clstm_model *m, const clstm_convert_onnx_options *o, int i) {
+    for (size_t k = 0; k < o->n_known; k++)
+        if (o->known[k].tensor.data && clstm_model_find_input(m, o->known[k].name) == i) return true;
+    return false;
+}
+
+/* Takes what is known of inputs into the graph. */
+static clstm_status know_inputs(const clstm_model *m, ir_graph *g, const clstm_convert_onnx_options *o, clstm_error *err) {
+    for (size_t k = 0; k < o->n_known; k++) {
+        char text[128];
+        int i = clstm_model_find_input(m, o->known[k].name);
+        if (i < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "the model has no input \"%s\"", util_escape(text, sizeof text, o->known[k].name));
+        UTIL_TRY(know_input(g, g->inputs[i], &m->inputs[i], &o->known[k].tensor, err));
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_in; i++)
+        if (!has_value(m, o, (int)i)) g->inputs[n++] = g->inputs[i];
+    g->n_in = n;
+    return CLSTM_OK;
+}
+
+/* Metadata without the pairs of states that are inputs no more. */
+static clstm_status keep_metadata(const clstm_model *m, const clstm_convert_onnx_options *o, onnx_model *out, util_arena *arena, clstm_error *err) {
+    onnx_text *kept = util_arena_alloc(arena, m->onnx.n_metadata + 1, sizeof *kept);
+    if (!kept) return util_no_memory(err);
+    out->metadata = kept;
+    out->n_metadata = 0;
+    for (size_t i = 0; i < m->onnx.n_metadata; i++) {
+        onnx_text t = m->onnx.metadata[i];
+        int input = strncmp(t.key, API_STATE_KEY, sizeof API_STATE_KEY - 1) ? -1 : clstm_model_find_input(m, t.value);
+        if (input >= 0 && has_value(m, o, input)) continue;
+        if (input >= 0) t.value = m->inputs[input].name;       /* a position may be another's now */
+        kept[out->n_metadata++] = t;
+    }
+    return CLSTM_OK;
+}
+
 static clstm_status write_clone(const clstm_model *m, ir_graph *g, const clstm_convert_onnx_options *o, clstm_convert_sink sink, void *user,
                                 clstm_error *err) {
     op_env env = {.limits = &m->limits};
@@ -26,10 +90,12 @@ static clstm_status write_clone(const clstm_model *m, ir_graph *g, const clstm_c
         if (o->dims[i].size < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "a dimension of size %lld", (long long)o->dims[i].size);
         fix_dim(g, &o->dims[i]);
     }
-    if (o->n_dims) UTIL_TRY(plan_optimise(g, &env, false, err));
+    UTIL_TRY(know_inputs(m, g, o, err));
+    if (o->n_dims || o->n_known) UTIL_TRY(plan_optimise(g, &env, false, err));
     UTIL_TRY(convert_tidy(g, m->outputs, err));
     onnx_model out = m->onnx;
     out.graph = g;
+    UTIL_TRY(keep_metadata(m, o, &out, g->arena, err));
     if (o->opset) {
         UTIL_TRY(convert_opset(g, o->opset, err));
         out.opset = o->opset;

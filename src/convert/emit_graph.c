@@ -42,6 +42,16 @@ static int symbol_of(const emitter *e, const char *name, size_t input, int axis)
     return -1;
 }
 
+/* The size that a known shape of input p gives to its dimension d. */
+static clstm_status size_symbol(const emitter *e, emit_pinned *s, const clstm_port *p, int d) {
+    for (size_t k = 0; k < e->request->options->n_known; k++) {
+        const clstm_convert_weight *w = &e->request->options->known[k];
+        if (!w->tensor.data && !strcmp(w->name, p->name) && d < w->tensor.rank && w->tensor.dims[d] >= 0) s->size = w->tensor.dims[d];
+    }
+    if (s->size < 1 || s->size > INT32_MAX) return util_fail(e->err, CLSTM_BAD_ARGUMENT, "a dimension of size %lld", (long long)s->size);
+    return CLSTM_OK;
+}
+
 static clstm_status find_symbols(emitter *e) {
     const emit_request *r = e->request;
     char text[128];
@@ -50,13 +60,15 @@ static clstm_status find_symbols(emitter *e) {
         if (p->kind != CLSTM_KIND_TENSOR || p->tensor.rank < 0 || !emit_ctype(p->tensor.type))
             return util_fail(e->err, CLSTM_UNSUPPORTED, "input \"%s\": C text needs a tensor of numbers of known rank", util_escape(text, sizeof text, p->name));
         for (int d = 0; d < p->tensor.rank; d++) {
-            if (p->tensor.dims[d] >= 0 || symbol_of(e, p->dim_names[d], i, d) >= 0) continue;
+            if (p->tensor.dims[d] >= 0) continue;
+            int known = symbol_of(e, p->dim_names[d], i, d);
+            if (known >= 0) { UTIL_TRY(size_symbol(e, &e->symbol[known], p, d)); continue; }
             if (e->n_symbols == EMIT_SYMBOLS) return util_fail(e->err, CLSTM_UNSUPPORTED, "more than %d symbolic dimensions", EMIT_SYMBOLS);
             emit_pinned *s = &e->symbol[e->n_symbols++];
             *s = (emit_pinned){p->dim_names[d], (int)i, d, 1, false};
             for (size_t k = 0; k < r->options->n_dims; k++)
                 if (s->name && !strcmp(s->name, r->options->dims[k].name)) s->size = r->options->dims[k].size;
-            if (s->size < 1 || s->size > INT32_MAX) return util_fail(e->err, CLSTM_BAD_ARGUMENT, "a dimension of size %lld", (long long)s->size);
+            UTIL_TRY(size_symbol(e, s, p, d));
         }
     }
     return CLSTM_OK;
@@ -76,9 +88,9 @@ static clstm_status fix_inputs(emitter *e) {
             int k = v->type.dims[d] < 0 ? symbol_of(e, p->dim_names[d], i, d) : -1;
             if (k >= 0 && e->symbol[k].pinned) v->type.dims[d] = e->symbol[k].size;
         }
-        for (size_t k = 0; k < e->request->options->n_constants; k++) {
-            const clstm_convert_weight *w = &e->request->options->constants[k];
-            if (strcmp(w->name, p->name)) continue;
+        for (size_t k = 0; k < e->request->options->n_known; k++) {
+            const clstm_convert_weight *w = &e->request->options->known[k];
+            if (strcmp(w->name, p->name) || !w->tensor.data) continue;
             ir_const *c;
             if (w->tensor.type != v->type.type || w->tensor.rank != v->type.rank) return util_fail(e->err, CLSTM_BAD_ARGUMENT, "a constant of another type or shape than its input");
             UTIL_TRY(ir_const_new(&w->tensor, &c, e->err));

@@ -38,12 +38,12 @@ static bool convert(const emit_case *c, int number, const symbol *s, int n, bool
     char name[24];
     clstm_convert_dim dims[8];
     clstm_convert_weight constants[16];
-    clstm_convert_c_options o = {.name = name, .dims = dims, .constants = constants};
+    clstm_convert_c_options o = {.name = name, .dims = dims, .known = constants};
     snprintf(name, sizeof name, "m%d", number);
     for (int k = 0; k < n && sizes; k++)
         if (s[k].name) dims[o.n_dims++] = (clstm_convert_dim){s[k].name, s[k].size};
     for (size_t i = 0; i < clstm_model_input_count(c->model) && i < 16; i++)
-        if (c->constant[i]) constants[o.n_constants++] = (clstm_convert_weight){clstm_model_input(c->model, i)->name, c->in[i].tensor};
+        if (c->constant[i]) constants[o.n_known++] = (clstm_convert_weight){clstm_model_input(c->model, i)->name, c->in[i].tensor};
     source->size = header->size = 0;
     return clstm_convert_c(c->model, &o, append, source, header, err) == CLSTM_OK && !source->failed && !header->failed;
 }
