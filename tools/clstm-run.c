@@ -240,13 +240,17 @@ static void put_json(const job *j, io_buffer *b) {
     io_put_json(b, j->path);
     io_putf(b, ", \"load_us\": %.1f, \"run_us\": %.1f, \"inputs\": [", j->load_us, j->run_us);
     for (size_t i = 0; i < j->inputs.count; i++) {
-        const clstm_tensor *v = &j->inputs.items[i].value.tensor;
+        const input *one = &j->inputs.items[i];
+        const clstm_tensor *v = one->carried && !one->given ? &one->want : &one->value.tensor;
         io_puts(b, i ? ",\n  {\"name\": " : "\n  {\"name\": ");
         io_put_json(b, clstm_model_input(j->model, i)->name);
         io_putf(b, ", \"type\": \"%s\", \"shape\": [", clstm_type_name(v->type));
-        for (int d = 0; d < v->rank; d++) io_putf(b, "%s%lld", d ? ", " : "", (long long)v->dims[d]);
+        for (int d = 0; d < v->rank; d++) {
+            if (v->dims[d] < 0) io_puts(b, d ? ", null" : "null");
+            else io_putf(b, "%s%lld", d ? ", " : "", (long long)v->dims[d]);
+        }
         io_puts(b, "], \"source\": ");
-        io_put_json(b, j->inputs.items[i].source);
+        io_put_json(b, one->carried && !one->given ? "carried" : one->source);
         io_puts(b, "}");
     }
     io_puts(b, "], \"outputs\": [");

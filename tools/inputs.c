@@ -212,6 +212,7 @@ int inputs_randomise(const tool *t, const clstm_model *model, uint64_t seed, inp
         if (port->optional) continue;       /* an empty optional is a value too */
         if (port->kind == CLSTM_KIND_SEQUENCE || one->want.rank < 0) return tool_refuse(t, "input %s has no shape that random numbers could fill; give it by -i", port_text(what, sizeof what, port));
         clstm_tensor shape = one->want;
+        if (one->streamed && shape.dims[one->stream_axis] < 0) shape.dims[one->stream_axis] = one->stream_steps;
         for (int d = 0; d < shape.rank; d++)
             if (shape.dims[d] < 0 && !known_dim(model, in, port->dim_names[d], &shape.dims[d])) set_unset(port, &shape, d, in);
         if (io_tensor_make(&one->value.tensor, shape.type, shape.rank, shape.dims, IO_MAX_BYTES, &err) != CLSTM_OK) return tool_refuse(t, "input %s: %s", port_text(what, sizeof what, port), err.message);

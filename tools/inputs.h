@@ -9,7 +9,9 @@ typedef struct input {
     clstm_tensor want;          /* declared shape with --shape and --dim put in */
     bool given, constant, random;
     bool carried;               /* a state that the session keeps: may be left out */
-    bool streamed;              /* fed in pieces by somebody else */
+    bool streamed;              /* fed in pieces by somebody else, along this axis; at random so many steps */
+    int stream_axis;
+    int64_t stream_steps;
     char source[256];           /* for people: the file, "literal", "random" */
 } input;
 

@@ -93,7 +93,10 @@ int run_stream_start(run_stream *s, char *const *carry, size_t n_carry) {
         want->dims[s->axis] = -1;       /* what is given is longer than a frame */
     }
     if (!s->frames) s->frames = 1;
-    s->in->items[s->input].streamed = true;
+    input *in = &s->in->items[s->input];
+    in->streamed = true;
+    in->stream_axis = s->axis;
+    in->stream_steps = s->frames - s->overlap;
     for (size_t i = 0; clstm_session_carry_describe(s->session, i, &info); i++)
         if (info.input >= 0) s->in->items[info.input].carried = true;
     if (s->in->items[s->input].carried) return tool_refuse(s->t, "--stream: that input is a carried state");

@@ -20,11 +20,11 @@ static const struct { const char *name; int64_t value; const char *help; } table
 };
 
 /* Products of a few sizes and of 32-bit attributes fit 64 bits when no tensor has more than 2^32 elements; where a size has 32 bits
- * itself, bytes fit it, and so does the scratch memory of nodes whose tensors have at most 2^25. */
+ * itself, bytes fit it, and so does the scratch memory of nodes whose tensors have at most 2^26. */
 static int64_t most_of(int which) {
     switch (which) {
     case CLSTM_LIMIT_RANK: return CLSTM_MAX_RANK;
-    case CLSTM_LIMIT_ELEMENTS: return (int64_t)1 << (sizeof(size_t) > 4 ? 32 : 25);
+    case CLSTM_LIMIT_ELEMENTS: return (int64_t)1 << (sizeof(size_t) > 4 ? 32 : 26);
     case CLSTM_LIMIT_FILE_BYTES:
     case CLSTM_LIMIT_ARENA_BYTES: return PTRDIFF_MAX;
     default: return INT64_MAX;

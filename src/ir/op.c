@@ -28,7 +28,7 @@ static clstm_status check_size(op_ctx *ctx, const clstm_tensor *t) {
     char shape[200];
     size_t bytes;
     int64_t n = tensor_extent(t), most = ctx->env ? ctx->env->limits->value[CLSTM_LIMIT_ELEMENTS] : 0;
-    if (!tensor_bytes(t, &bytes) || n < 0)
+    if (n < 0 || (n <= most && !tensor_bytes(t, &bytes)))
         return op_unsupported(ctx, "an output of shape %s and type %s is too large", tensor_shape_text(shape, sizeof shape, t), clstm_type_name(t->type));
     if (n > most)
         return util_fail(ctx->err, CLSTM_LIMIT, "an output of shape %s has more than %lld elements (limit elements)",

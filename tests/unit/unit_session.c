@@ -403,7 +403,7 @@ START_TEST(cancelled_together)
 {
     clstm_error err = {0};
     clstm_session_options o = threads_of(2 + _i);
-    layer l = layer_new(&cells[0], 1 << 20, 1, 1, 130, false, &o);
+    layer l = layer_new(&cells[0], 1 << 18, 1, 1, 130, false, &o);
     layer_set(&l);
     ck_assert_int_eq(clstm_session_prepare(l.m.session, &err), CLSTM_OK);
     catch_signal(SIGALRM, l.m.session);
