@@ -78,7 +78,7 @@ static clstm_status run(op_ctx *c) {
         memset(line, 0, (size_t)keep * sizeof *line);
         if (past) widen(past, r * keep, keep, line);
         widen(x, r * n, n, line + keep);
-        const float **at = (const float **)c->scratch + 3 * line_size;      /* behind everything, and aligned */
+        const float **at = (const float **)(void *)((double *)c->scratch + 3 * line_size);       /* behind everything, and aligned */
         widen(w, ch * taps, taps, factors);
         if (bias) widen(bias, ch, 1, &start);
         if (op_has_out(c, 0)) {
