@@ -102,8 +102,12 @@ files = {
     "shapes_of_inputs": (model(graph_of_scalar(field(5, tensor("s", [1], field(9, struct.pack("<q", 5)), 7)), nodes(node("Reshape", ["x", "s"], ["y"], "clash")))),
                          'node 0 "clash" (Reshape): cannot give'),
     "index_of_run": (model(graph_of_scalar(field(5, tensor("i", [], field(9, struct.pack("<q", 5)), 7)), field(5, tensor("a", [1], field(9, struct.pack("<q", 0)), 7)),
-                                 
                                            nodes(node("Unsqueeze", ["x", "a"], ["u"]), node("Gather", ["u", "i"], ["y"], "clash")))), 'node 1 "clash" (Gather): index 5 is outside'),
+    "dropped_projection": (model(graph(*[field(5, tensor(name, dims, field(9, bytes(4 * dims[1] * dims[2])))) for name, dims in
+                                         (("X", [1, 1, 2]), ("W", [1, 8, 2]), ("R", [1, 8, 2]), ("h", [1, 1, 2]), ("c", [1, 1, 3]))],
+                                       nodes(node("LSTM", ["X", "W", "R", "", "", "h", "c"], ["Y"], "lstm") + field(5, field(1, "hidden_size") + field(3, 2) + field(20, 2)),
+                                             node("Add", ["x", "Y"], ["y"])))),
+                           'node 0 "lstm" (LSTM): initial_c has hidden size 3, expected 2; the PyTorch exporter drops the projection of an LSTM'),
     "no_output": (model(graph(nodes(node("Neg", ["x"], [""]), node("Neg", ["x"], ["y"])))), "required output Y is missing"),
     "wrong_size": (model(graph(field(5, tensor("w", [4], field(9, b"123"))), nodes(node("Add", ["x", "w"], ["y"])))),
                    'initialiser "w": holds 3 bytes'),
