@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,8 +103,10 @@ static clstm_status problem(clstm_error *err, const char *what) {
 }
 
 /* What the child sends: '+' for passed, or '-' and the reason. No byte at all means that it died. */
-_Noreturn static void child(const tool *t, const check_case *c, const compare_rule *rule, int fd) {
+_Noreturn static void child(const tool *t, const check_case *c, const compare_rule *rule, int fd, pid_t parent) {
     char said[REASON + 2];
+    prctl(PR_SET_PDEATHSIG, SIGKILL);   /* who ends the tool ends the models that it runs */
+    if (getppid() != parent) _exit(1);
     check_one(t, c, rule, said + 1, REASON);
     said[0] = said[1] ? '-' : '+';
     size_t size = 1 + strlen(said + 1), sent = 0;
@@ -117,7 +120,7 @@ static clstm_status start(const tool *t, job *j, check_case *c, const compare_ru
     fflush(stdout);
     fflush(stderr);
     double now = tool_now_us();
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid < 0) {
         clstm_status status = problem(err, "fork");
         close(ends[0]);
@@ -126,7 +129,7 @@ static clstm_status start(const tool *t, job *j, check_case *c, const compare_ru
     }
     if (!pid) {
         close(ends[0]);
-        child(t, c, rule, ends[1]);
+        child(t, c, rule, ends[1], parent);
     }
     close(ends[1]);
     *j = (job){.pid = pid, .fd = ends[0], .c = c, .start = now};

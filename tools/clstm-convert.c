@@ -159,7 +159,9 @@ static int from_model(const convert *c, io_buffer *out) {
     clstm_error err;
     convert_known known = {0};
     const clstm_model_options options = {.limits = &t->limits};
+    tool_guard_mapping(t, c->input);
     clstm_status status = c->repairs ? clstm_lint_load(c->input, &options, c->repairs, tell_finding, (void *)(uintptr_t)t, &m, &err) : tool_load(t, c->input, &m, &err);
+    tool_guard_mapping(t, NULL);
     int code = status == CLSTM_OK ? convert_know(t, m, c->batch, &known) : -1;
     if (code < 0 && status == CLSTM_OK) status = c->to == KIND_ONNX ? simplify(c, m, &known, out, &err) : weights(c, m, out, &err);
     if (code < 0) code = status == CLSTM_OK ? TOOL_OK : convert_refused(t, c->input, &err);

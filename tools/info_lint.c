@@ -42,7 +42,10 @@ int lint_model(const tool *t, const char *path, io_buffer *out) {
         field(out, "model", path);
         io_puts(out, ", \"findings\": [");
     }
-    if (clstm_lint(path, &options, put_finding, &all, &err) != CLSTM_OK) return tool_refused(t, &err);
+    tool_guard_mapping(t, path);
+    clstm_status status = clstm_lint(path, &options, put_finding, &all, &err);
+    tool_guard_mapping(t, NULL);
+    if (status != CLSTM_OK) return tool_refused(t, &err);
     if (t->json) io_puts(out, "]}\n");
     else io_putf(out, "%zu finding%s\n", all.count, all.count == 1 ? "" : "s");
     return TOOL_OK;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 const char tool_common_help[] =
     "Model and machine:\n"
@@ -185,9 +186,30 @@ int tool_option(tool *t, int option, const char *argument) {
 
 static void on_warning(void *user, const char *message) { tool_warn(user, "%s", message); }
 
+/* A model is mapped while it is loaded, and reading past the end of a file that was cut meanwhile raises SIGBUS. */
+static char cut_short[600];
+
+static void on_cut_short(int number) {
+    (void)number;
+    ssize_t ignored = write(STDERR_FILENO, cut_short, strlen(cut_short));
+    (void)ignored;
+    _exit(TOOL_REFUSED);
+}
+
+void tool_guard_mapping(const tool *t, const char *path) {
+    char name[400];
+    struct sigaction action = {.sa_handler = path ? on_cut_short : SIG_DFL};
+    if (path) snprintf(cut_short, sizeof cut_short, "%s: %s: was cut short while it was being loaded\n", t->name, io_escape(name, sizeof name, path));
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
 clstm_status tool_load(const tool *t, const char *path, clstm_model **model, clstm_error *err) {
     clstm_model_options options = {.limits = &t->limits, .warning = on_warning, .user = (void *)t};
-    return clstm_model_load(path, &options, model, err);
+    tool_guard_mapping(t, path);
+    clstm_status status = clstm_model_load(path, &options, model, err);
+    tool_guard_mapping(t, NULL);
+    return status;
 }
 
 clstm_status tool_session(const tool *t, clstm_model *model, unsigned carry, clstm_session **session, clstm_error *err) {

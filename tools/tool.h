@@ -56,6 +56,8 @@ int tool_finish(const tool *t, int code);
 bool tool_parse_int(const char *text, int64_t least, int64_t most, int64_t *value);
 bool tool_parse_real(const char *text, double *value);
 
+/* Before a model is loaded from `path`, with NULL after it: a file that is cut short meanwhile ends the tool with a line, exit 3. */
+void tool_guard_mapping(const tool *t, const char *path);
 clstm_status tool_load(const tool *t, const char *path, clstm_model **model, clstm_error *err);
 /* A session with --threads, --limit and --dim applied, and states carried as CLSTM_CARRY_* says. */
 clstm_status tool_session(const tool *t, clstm_model *model, unsigned carry, clstm_session **session, clstm_error *err);

@@ -130,7 +130,8 @@ typedef struct clstm_model_options {
     struct clstm_operators *operators;      /* NULL, or operators of the program's own (below); the model keeps a reference */
 } clstm_model_options;
 
-/* Loads an ONNX model. The file is mapped during the call only: it may be replaced afterwards, but not truncated meanwhile.
+/* Loads an ONNX model. The file is mapped during the call only. Meanwhile another file may take its name (the old one is loaded); a file
+ * that is written to gives CLSTM_IO, one that is cut short may raise SIGBUS (clstm_model_load_memory has no such fault).
  * External data is looked for beneath the model's directory. `options` may be NULL. */
 CLSTM_API clstm_status clstm_model_load(const char *path, const clstm_model_options *options, clstm_model **model, clstm_error *err);
 /* The same from memory, which is not kept. `directory` is where external data may lie; NULL refuses such tensors. */

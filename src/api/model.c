@@ -92,6 +92,7 @@ static clstm_status load(const onnx_source *src, const clstm_model_options *opti
     util_fpmode mode = util_fpmode_enter();
     clstm_status s = build(m, &source, amend, !options || !options->no_optimise, err);
     util_fpmode_leave(mode);
+    if (s == CLSTM_OK) s = onnx_import_check(&m->onnx, err);
     if (m->onnx.graph) onnx_import_done(&m->onnx);
     if (s != CLSTM_OK) { clstm_model_destroy(m); return s; }
     *out = m;
@@ -102,6 +103,7 @@ clstm_status api_load(const char *path, const clstm_model_options *options, cons
     char name[300], *directory = NULL;
     clstm_limits limits;
     util_file file;
+    struct stat now;
     *out = NULL;
     UTIL_TRY(choose_limits(options, &limits, err));
     util_escape(name, sizeof name, path);
@@ -113,6 +115,11 @@ clstm_status api_load(const char *path, const clstm_model_options *options, cons
     onnx_source src = {.bytes = file.data, .size = file.size, .directory = directory, .name = path, .path = path, .limits = &limits};
     s = directory ? load(&src, options, amend, out, err) : util_no_memory(err);
     free(directory);
+    if (!stat(path, &now) && !util_file_unchanged(&file, &now)) {
+        s = util_fail(err, CLSTM_IO, "was changed while it was being loaded");
+        clstm_model_destroy(*out);
+        *out = NULL;
+    }
     util_file_unmap(&file);
     return s == CLSTM_OK ? s : util_context(err, s, "%s", name);
 }

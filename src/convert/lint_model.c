@@ -26,7 +26,7 @@ clstm_status clstm_lint(const char *path, const clstm_model_options *options, cl
     lint_rows_fill(&g.rows);
     const api_amend amend = {stand_in, run, &g};
     clstm_status s = api_load(path, options, &amend, &m, err);
-    return g.done ? CLSTM_OK : s;
+    return g.done && s != CLSTM_IO ? CLSTM_OK : s;       /* CLSTM_IO: the file was changed meanwhile */
 }
 
 clstm_status clstm_lint_load(const char *path, const clstm_model_options *options, const char *repairs, clstm_lint_found found, void *user,

@@ -11,10 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_TRIES = 100 };
+enum { NAME_TRIES = 100, LOCK_TRIES = 100 };
 
 static clstm_status path_fail(clstm_error *err, const char *path, const char *what, int code) {
     char name[256];
@@ -87,6 +88,11 @@ static void output_free(output *f) {
     free(f);
 }
 
+static char *directory_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+}
+
 /* "DIR/.clstm-PID-N.tmp" beside the file. */
 static char *temporary_name(const char *path, int attempt) {
     const char *slash = strrchr(path, '/');
@@ -110,8 +116,7 @@ static clstm_status open_named(output *f, clstm_error *err) {
 
 static clstm_status open_unnamed(output *f, clstm_error *err) {
 #ifdef O_TMPFILE
-    const char *slash = strrchr(f->path, '/');
-    char *dir = slash ? strndup(f->path, (size_t)(slash - f->path) + 1) : strdup(".");
+    char *dir = directory_of(f->path);
     if (!dir) return util_no_memory(err);
     f->fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
     free(dir);
@@ -204,6 +209,16 @@ static clstm_status output_replace(output *f, clstm_error *err) {
     return CLSTM_OK;
 }
 
+/* Of two programs that write the same files, one comes after the other: what stands there is of one of them. Without a lock, or when
+ * another keeps it, each file is still whole. */
+static int lock_directory(const output *f) {
+    char *dir = directory_of(f->path);
+    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    free(dir);
+    for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK; i++) usleep(10000);
+    return fd;
+}
+
 clstm_status io_files_write(const io_file *files, size_t n, clstm_error *err) {
     output *f[IO_FILES_MOST] = {NULL};
     clstm_status status = CLSTM_OK;
@@ -214,7 +229,9 @@ clstm_status io_files_write(const io_file *files, size_t n, clstm_error *err) {
         if (status == CLSTM_OK) status = output_write(f[i], files[i].bytes, files[i].size, err);
         if (status == CLSTM_OK) status = output_settle(f[i], err);
     }
+    int lock = status == CLSTM_OK && n > 1 ? lock_directory(f[0]) : -1;
     for (size_t i = 0; i < n && status == CLSTM_OK; i++) status = output_replace(f[i], err);
+    if (lock >= 0) close(lock);
     for (size_t i = 0; i < n; i++)
         if (f[i]) output_free(f[i]);
     sigprocmask(SIG_SETMASK, &before, NULL);

@@ -164,9 +164,14 @@ static int open_linked(const onnx_external *x, const char *location) {
     return fd;
 }
 
-static clstm_status map_location(const onnx_external *x, const char *location, util_file *out, clstm_error *err) {
+/* -2 when it leads outside. */
+static int open_location(const onnx_external *x, const char *location) {
     int fd = open_in(x->directory, location);
-    if (fd < 0 && errno == ELOOP) fd = open_linked(x, location);
+    return fd < 0 && errno == ELOOP ? open_linked(x, location) : fd;
+}
+
+static clstm_status map_location(const onnx_external *x, const char *location, util_file *out, clstm_error *err) {
+    int fd = open_location(x, location);
     if (fd == -2) return util_fail(err, CLSTM_BAD_MODEL, "leads outside the model's directory");
     if (fd < 0) return errno == ENOMEM ? util_no_memory(err) : util_fail(err, CLSTM_IO, "cannot be opened: %m");
     clstm_status s = util_file_map_fd(fd, x->max_bytes, out, err);
@@ -198,7 +203,7 @@ static clstm_status find_file(onnx_external *x, const char *location, const util
         if (!strcmp(x->files[i].location, location)) { *out = &x->files[i].file; return CLSTM_OK; }
     if (x->n == MOST_FILES) return util_fail(err, CLSTM_UNSUPPORTED, "external data in more than %d files", MOST_FILES);
     if (!util_grow((void **)&x->files, &x->capacity, x->n + 1, sizeof *x->files)) return util_no_memory(err);
-    mapped m = {util_strdup(location), {NULL, 0}};
+    mapped m = {.location = util_strdup(location)};
     if (!m.location) return util_no_memory(err);
     clstm_status s = map_location(x, location, &m.file, err);
     if (s != CLSTM_OK) { free(m.location); return util_context(err, s, "external data \"%s\"", shown); }
@@ -215,6 +220,18 @@ clstm_status onnx_external_bytes(onnx_external *x, const onnx_place *place, size
         return util_fail(err, CLSTM_BAD_MODEL, "external data \"%s\": %zu bytes at %lld lie outside the file's %zu",
                          util_escape(shown, sizeof shown, place->location), size, (long long)place->offset, f->size);
     *bytes = f->data ? f->data + place->offset : NULL;
+    return CLSTM_OK;
+}
+
+clstm_status onnx_external_check(const onnx_external *x, clstm_error *err) {
+    struct stat now;
+    char shown[200];
+    for (size_t i = 0; i < x->n; i++) {
+        int fd = open_location(x, x->files[i].location);
+        bool same = fd < 0 || fstat(fd, &now) || util_file_unchanged(&x->files[i].file, &now);
+        if (fd >= 0) close(fd);
+        if (!same) return util_fail(err, CLSTM_IO, "external data \"%s\": was changed while it was being loaded", util_escape(shown, sizeof shown, x->files[i].location));
+    }
     return CLSTM_OK;
 }
 

@@ -23,6 +23,8 @@ clstm_status onnx_place_read(const Onnx__TensorProto *t, onnx_place *out, clstm_
 clstm_status onnx_external_new(const char *directory, const char *model, int64_t max_bytes, onnx_external **out, clstm_error *err);
 /* `size` bytes of a place, valid until onnx_external_close. */
 clstm_status onnx_external_bytes(onnx_external *x, const onnx_place *place, size_t size, const uint8_t **bytes, clstm_error *err);
+/* CLSTM_IO when one of the files has been written to since it was mapped. */
+clstm_status onnx_external_check(const onnx_external *x, clstm_error *err);
 void onnx_external_close(onnx_external *x);
 
 #endif

@@ -152,6 +152,10 @@ clstm_status onnx_import(const onnx_source *src, op_lookup lookup, void *user, o
     return s;
 }
 
+clstm_status onnx_import_check(const onnx_model *model, clstm_error *err) {
+    return model->external ? onnx_external_check(model->external, err) : CLSTM_OK;
+}
+
 void onnx_import_done(onnx_model *model) {
     onnx_external_close(model->external);
     model->external = NULL;

@@ -32,7 +32,9 @@ typedef struct onnx_model {
 
 /* Imports src. On failure nothing is left in *out. Errors: CLSTM_BAD_MODEL, _UNSUPPORTED, _LIMIT, _IO, _NO_MEMORY. */
 clstm_status onnx_import(const onnx_source *src, op_lookup lookup, void *user, onnx_model *out, clstm_error *err);
-/* After plan_settle_constants: unmaps external data. The graph stays with the caller. */
+/* After plan_settle_constants: CLSTM_IO when a file of external data was changed meanwhile. */
+clstm_status onnx_import_check(const onnx_model *model, clstm_error *err);
+/* After that: unmaps external data. The graph stays with the caller. */
 void onnx_import_done(onnx_model *model);
 
 #endif

@@ -356,6 +356,26 @@ START_TEST(links_and_devices)
 }
 END_TEST
 
+/* A file that is written to while it is mapped is told from one whose name goes to another file. */
+START_TEST(files_that_change)
+{
+    pbuf b = model_of(external("data", "4", "20"));
+    onnx_model m;
+    clstm_error err = pb_import_at(&b, in("model"), NULL, NULL, &m);
+    ck_assert_msg(err.status == CLSTM_OK, "%s", err.message);
+    ck_assert_int_eq(onnx_import_check(&m, &err), CLSTM_OK);
+    ck_assert_int_eq(truncate(in("model/data"), sizeof numbers + 1), 0);
+    ck_assert_int_eq(onnx_import_check(&m, &err), CLSTM_IO);
+    ck_assert_str_eq(err.message, "external data \"data\": was changed while it was being loaded");
+    ck_assert_int_eq(rename(in("outside/data"), in("model/data")), 0);
+    ck_assert_int_eq(onnx_import_check(&m, &err), CLSTM_OK);
+    ck_assert_int_eq(unlink(in("model/data")), 0);
+    ck_assert_int_eq(onnx_import_check(&m, &err), CLSTM_OK);
+    pb_done(&m);
+    pb_free(&b);
+}
+END_TEST
+
 static void add(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -374,5 +394,6 @@ Suite *unit_suite(void) {
     add(s, "file limit", file_limit);
     add(s, "every place", every_place);
     add(s, "links and devices", links_and_devices);
+    add(s, "files that change", files_that_change);
     return s;
 }
