@@ -74,6 +74,7 @@ clstm_status clstm_session_stream(clstm_session *s, size_t input, int *axis, int
         clstm_error e = {0};
         if (*axis >= 0 ? d != *axis : d < port->tensor.rank && port->tensor.dims[d] >= 0) continue;
         status = try_axis(s, shapes, carried, input, d, output_axes, &reached, &e);
+        if (status == CLSTM_NO_MEMORY) { first = e; break; }     /* what the other axes say is no answer then */
         if (status == CLSTM_OK && reached) found = d;
         else if (status == CLSTM_OK) util_fail(&e, CLSTM_UNSUPPORTED, "not streamable: axis %d of \"%s\" reaches no recurrent layer", d, name);
         if (found < 0 && (first.status == CLSTM_OK || (first.status == CLSTM_UNSUPPORTED && strstr(first.message, "reaches no")))) first = e;

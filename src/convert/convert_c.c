@@ -16,29 +16,30 @@ static bool usable(const char *name) {
 }
 
 /* Layers' own states are carried where a sequence may be fed in pieces: along an axis of some input. */
-static bool streams(clstm_session *s, size_t n_out) {
-    bool any = false;
+static clstm_status find_stream(clstm_session *s, size_t n_out, bool *any, clstm_error *err) {
     int *axes = util_calloc(n_out + 1, sizeof *axes);
-    for (size_t i = 0; axes && i < s->model->n_in && !any; i++) {
+    clstm_status status = axes ? CLSTM_OK : CLSTM_NO_MEMORY;
+    for (size_t i = 0; status != CLSTM_NO_MEMORY && i < s->model->n_in && !*any; i++) {
         int axis = -1;
-        clstm_error err;
-        any = clstm_session_stream(s, i, &axis, axes, &err) == CLSTM_OK;
+        status = clstm_session_stream(s, i, &axis, axes, NULL);
+        *any = status == CLSTM_OK;
     }
     free(axes);
-    return any;
+    return status == CLSTM_NO_MEMORY ? util_no_memory(err) : CLSTM_OK;
 }
 
 /* Pairs that contradict each other are none: the text then has no step, but the run takes and gives every state. */
-static void find_states(clstm_model *m, int *pair_of, bool *carry_layers) {
+static clstm_status find_states(clstm_model *m, int *pair_of, bool *carry_layers, clstm_error *err) {
     clstm_session_options options = {.threads = 1, .carry = CLSTM_CARRY_PORTS | CLSTM_CARRY_LAYERS};
     clstm_session *s;
     clstm_carry_info info;
-    clstm_error err;
-    if (clstm_session_create(m, &options, &s, &err) != CLSTM_OK) return;
+    clstm_status status = clstm_session_create(m, &options, &s, NULL);
+    if (status != CLSTM_OK) return status == CLSTM_NO_MEMORY ? util_no_memory(err) : CLSTM_OK;
     for (size_t k = 0; clstm_session_carry_describe(s, k, &info); k++)
         if (info.input >= 0) pair_of[info.input] = info.output;
-    *carry_layers = streams(s, m->n_out);
+    status = find_stream(s, m->n_out, carry_layers, err);
     clstm_session_destroy(s);
+    return status;
 }
 
 clstm_status clstm_convert_c(clstm_model *m, const clstm_convert_c_options *o, clstm_convert_sink sink, void *source, void *header, clstm_error *err) {
@@ -49,9 +50,9 @@ clstm_status clstm_convert_c(clstm_model *m, const clstm_convert_c_options *o, c
     if (!pair_of) return util_no_memory(err);
     for (size_t i = 0; i < m->n_in; i++) pair_of[i] = -1;
     emit_request r = {.graph = m->onnx.graph, .limits = &m->limits, .inputs = m->inputs, .outputs = m->outputs, .n_in = m->n_in, .n_out = m->n_out, .options = o, .pair_of = pair_of};
-    find_states(m, pair_of, &r.carry_layers);
     clstm_error failure = {0};
-    clstm_status status = emit_model(&r, &c, &h, &failure);
+    clstm_status status = find_states(m, pair_of, &r.carry_layers, &failure);
+    if (status == CLSTM_OK) status = emit_model(&r, &c, &h, &failure);
     if (err) *err = failure;
     if (status == CLSTM_OK) status = sink(source, c.text, c.size, err);
     if (status == CLSTM_OK) status = sink(header, h.text, h.size, err);

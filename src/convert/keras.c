@@ -2,6 +2,7 @@
  * reset_after and [3H] without; forward_ and backward_ parts of a Bidirectional; Dense's kernel [I,O]; embeddings. */
 #include "convert/keras.h"
 
+#include "convert/state_dict.h"
 #include "tensor/tensor.h"
 #include "util/status.h"
 
@@ -50,6 +51,7 @@ static clstm_status sort_in(convert_keras *k, group *groups, size_t *n, const cl
     if (!type_is_float(w->tensor.type)) return util_fail(err, CLSTM_UNSUPPORTED, "weights are %s, not float", clstm_type_name(w->tensor.type));
     UTIL_TRY(take_apart(k, w->name, &g, &which, err));
     while (i < *n && (strcmp(groups[i].layer, g.layer) || groups[i].direction != g.direction)) i++;
+    if (i == 2 * CONVERT_MODULES) return util_fail(err, CLSTM_UNSUPPORTED, "more than %d layers", CONVERT_MODULES);      /* of two directions each */
     if (i == *n) groups[(*n)++] = g;
     if (groups[i].part[which])
         return util_fail(err, CLSTM_UNSUPPORTED, "\"%s\" is the %s of that layer too", util_escape(text, sizeof text, groups[i].part[which]->name), parts[which]);
@@ -155,7 +157,7 @@ static clstm_status add_layer(convert_keras *k, const group *g, clstm_error *err
 clstm_status convert_keras_read(convert_keras *out, const clstm_convert_weight *weights, size_t n, clstm_error *err) {
     char text[200];
     size_t n_groups = 0;
-    group *groups = util_arena_alloc(&out->arena, n + 1, sizeof *groups);
+    group *groups = util_arena_alloc(&out->arena, 2 * CONVERT_MODULES, sizeof *groups);
     if (!groups) return util_no_memory(err);
     for (size_t i = 0; i < n; i++) {
         clstm_status s = sort_in(out, groups, &n_groups, &weights[i], err);

@@ -109,7 +109,7 @@ static clstm_status check_recurrent(ir_graph *g, bool leave, clstm_error *err) {
         const op_desc *lenient = n->op;
         n->op = ops_find("", n->op_type, n->version, NULL);
         clstm_status s = op_check_node(n, err);
-        if (s != CLSTM_OK && !leave) return s;
+        if (s == CLSTM_NO_MEMORY || (s != CLSTM_OK && !leave)) return s;
         if (s != CLSTM_OK) n->op = lenient;
     }
     return CLSTM_OK;
@@ -128,9 +128,11 @@ ir_const *lint_constant(lint *l, const ir_value *v) {
     clstm_error why;
     if (!v) return NULL;
     if (v->constant) return v->constant;
-    if (!l->folded && ir_graph_clone(l->graph, &l->folded, &why) == CLSTM_OK) {
-        for (size_t i = 0; i < l->folded->n_in; i++) l->folded->inputs[i]->type.rank = -1;
-        plan_optimise(l->folded, l->env, true, &why);
+    if (!l->folded) {
+        clstm_status s = ir_graph_clone(l->graph, &l->folded, &why);
+        for (size_t i = 0; s == CLSTM_OK && i < l->folded->n_in; i++) l->folded->inputs[i]->type.rank = -1;
+        if (s == CLSTM_OK) s = plan_optimise(l->folded, l->env, true, &why);
+        l->starved |= s == CLSTM_NO_MEMORY;
     }
     bool there = l->folded && v->graph == l->graph && (size_t)v->id < l->folded->n_values && !strcmp(l->folded->values[v->id]->name, v->name);
     return there ? l->folded->values[v->id]->constant : NULL;
@@ -159,6 +161,7 @@ clstm_status lint_probe(lint *l, int64_t step, bool states, ir_graph **out) {
     UTIL_TRY(ir_graph_clone(l->graph, &g, l->err));
     choose_sizes(g, step);
     clstm_status s = check_recurrent(g, true, &why);
+    if (s == CLSTM_NO_MEMORY) util_no_memory(l->err);
     for (size_t i = 0; i < l->graph->n_nodes && i < g->n_nodes && !states; i++)
         for (int k = RNN_H0; k <= RNN_C0 && lint_recurrent(g->nodes[i]); k++)
             if (lint_constant(l, lint_input(l->graph->nodes[i], k))) g->nodes[i]->inputs[k] = NULL;
@@ -183,6 +186,7 @@ clstm_status lint_run(lint *l) {
     for (size_t i = 0; i < N_RULES && s == CLSTM_OK; i++) {
         l->rule = &rules[i];
         s = rules[i].node ? each_node(l, l->graph) : rules[i].check(l);
+        if (s == CLSTM_OK && l->starved) s = util_no_memory(l->err);
         if (s != CLSTM_OK) util_context(l->err, s, "rule %s", rules[i].about.id);
     }
     ir_graph_destroy(l->folded);

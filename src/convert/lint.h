@@ -30,6 +30,7 @@ struct lint {
     clstm_error *err;
     const lint_rule *rule;              /* at work */
     ir_graph *folded;                   /* a copy without known input shapes, constants folded; made when asked for */
+    bool starved;                       /* memory failed where a rule takes what is not known for an answer */
     bool broken;                        /* a finding that explains why the model cannot be loaded */
 };
 

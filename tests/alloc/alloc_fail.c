@@ -1,5 +1,6 @@
-/* Failing memory: for every i, the i-th allocation of load, prepare and run, of what states do, and of conversion fails. Each time the
- * library must answer with an error (or manage without), leak nothing, and go on working when memory is back.
+/* Failing memory: for every i, the i-th allocation, mapping or thread of load, prepare and run fails; of runs on ever new shapes, of a pool
+ * of threads, of states, of streams in a batch, of traces and of every conversion as well. Each time the library must answer with an
+ * error (or manage without), leak nothing, and go on working when memory is back.
  *
  *   alloc_fail MODEL_DIR...        a directory holds model.onnx; its test_data_set_0 is not needed: inputs are zeros
  *
@@ -90,6 +91,80 @@ static clstm_status use_states(const clstm_model *model, clstm_session *session,
     return o->status;
 }
 
+/* Shape after shape, more of them than plans are kept. A model whose shapes are its own has the first one only. */
+static clstm_status many_shapes(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
+{
+    const int first = length, times[] = {0, 1, 3, 2, 0};
+    unsigned long long all = 0;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        length = first + times[i];
+        clstm_status status = run_on_zeros(model, session, zeros, size, o);
+        if (status != CLSTM_OK && (i == 0 || status != CLSTM_BAD_ARGUMENT))
+            break;
+        o->status = CLSTM_OK;
+        hash_bytes(&all, &o->hash, sizeof o->hash);
+    }
+    length = first;
+    o->hash = all;
+    return o->status;
+}
+
+/* Streams that join a batch and leave it. */
+static clstm_status streams(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
+{
+    const int first = batch;
+    clstm_state *states[2] = {NULL, NULL};
+    clstm_carry_info info;
+    clstm_error ignored;
+    clstm_session_reset(session, &ignored);     /* the second time, from the start again */
+    for (batch = 2; batch && (run_on_zeros(model, session, zeros, size, o) == CLSTM_BAD_ARGUMENT); batch--) {}
+    size_t lanes = (size_t)batch;
+    batch = first;
+    if (o->status != CLSTM_OK || !clstm_session_carry_describe(session, 0, &info))
+        return o->status;
+    for (size_t i = 0; i < lanes && o->status == CLSTM_OK; i++)
+        o->status = clstm_state_create(session, 1, &states[i], &o->err);
+    for (int round = 0; round < 3 && o->status == CLSTM_OK; round++) {
+        clstm_state *taken[2] = {states[0], round == 1 ? NULL : states[1]};
+        o->status = clstm_session_run_streams(session, taken, lanes, &o->err);
+    }
+    for (size_t i = 0; o->status == CLSTM_OK && i < clstm_model_output_count(model); i++)
+        hash_value(&o->hash, clstm_session_output(session, i));
+    if (o->status == CLSTM_BAD_ARGUMENT || o->status == CLSTM_UNSUPPORTED)      /* a batch that is the model's own */
+        o->status = CLSTM_OK;
+    clstm_state_destroy(states[0]);
+    clstm_state_destroy(states[1]);
+    return o->status;
+}
+
+static void hash_step(void *user, const clstm_trace_step *step)
+{
+    hash_bytes(user, step->h, (size_t)step->hidden * sizeof *step->h);
+}
+
+/* Gates, costs, and the axis along which a model can be streamed. */
+static clstm_status look_inside(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
+{
+    unsigned long long gates = 0;
+    int axis = -1, axes[64];
+    clstm_error ignored;
+    if ((o->status = clstm_session_trace(session, hash_step, &gates, &o->err)) == CLSTM_OK &&
+        run_on_zeros(model, session, zeros, size, o) == CLSTM_OK &&
+        (o->status = clstm_session_profile(session, true, &o->err)) == CLSTM_OK &&
+        run_on_zeros(model, session, zeros, size, o) == CLSTM_OK && clstm_model_output_count(model) <= 64) {
+        o->status = clstm_session_stream(session, 0, &axis, axes, &o->err);
+        if (o->status != CLSTM_NO_MEMORY) {     /* why it cannot be streamed is an answer */
+            hash_bytes(&o->hash, &o->status, sizeof o->status);
+            o->status = CLSTM_OK;
+        }
+    }
+    hash_bytes(&o->hash, &gates, sizeof gates);
+    hash_bytes(&o->hash, &axis, sizeof axis);
+    clstm_session_profile(session, false, &ignored);
+    clstm_session_trace(session, NULL, NULL, &ignored);
+    return o->status;
+}
+
 static clstm_status hash_output(void *user, const void *bytes, size_t size, clstm_error *err)
 {
     (void)err;
@@ -135,10 +210,33 @@ static clstm_status convert(const clstm_model *model, clstm_session *session, vo
     return o->status;
 }
 
+static const char *file;                /* the model's */
+
+static void hash_finding(void *user, const clstm_lint_finding *finding)
+{
+    hash_bytes(user, finding->rule, strlen(finding->rule));
+}
+
+static clstm_status emit(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o)
+{
+    const clstm_convert_c_options options = {.name = "m", .with_main = true};
+    clstm_model *repaired = NULL;
+    (void)session, (void)zeros, (void)size;
+    o->hash = 0xcbf29ce484222325ull;
+    o->status = clstm_convert_c((clstm_model *)model, &options, hash_output, &o->hash, &o->hash, &o->err);
+    if (o->status == CLSTM_UNSUPPORTED)         /* no text in C for it */
+        o->status = CLSTM_OK;
+    if (o->status == CLSTM_OK && (o->status = clstm_lint(file, NULL, hash_finding, &o->hash, &o->err)) == CLSTM_OK)
+        o->status = clstm_lint_load(file, NULL, "", hash_finding, &o->hash, &repaired, &o->err);
+    clstm_model_destroy(repaired);
+    return o->status;
+}
+
 /* What is done with a loaded model, and done again on the same session when it failed. */
 typedef struct scene {
     const char *name;
     unsigned carry;
+    int threads;
     clstm_status (*act)(const clstm_model *model, clstm_session *session, void *zeros, size_t size, outcome *o);
 } scene;
 
@@ -153,6 +251,9 @@ static outcome whole_pass(const scene *scene, const char *path, long fail, void 
     clstm_session_options options;
     clstm_session_options_default(&options);
     options.carry = scene->carry;
+    options.threads = scene->threads;
+    options.plan_cache = 2;
+    file = path;
     memset(again, 0, sizeof *again);
     again->status = CLSTM_NOT_PREPARED;
     atomic_store(&own_allocations, 0);
@@ -216,7 +317,10 @@ static int check_model(const scene *scene, const char *path, void *zeros, size_t
 
 int main(int argc, char **argv)
 {
-    static const scene scenes[] = {{"run", 0, run_on_zeros}, {"states", CLSTM_CARRY_PORTS | CLSTM_CARRY_LAYERS, use_states}, {"convert", 0, convert}};
+    enum { CARRY = CLSTM_CARRY_PORTS | CLSTM_CARRY_LAYERS };
+    static const scene scenes[] = {{"run", 0, 1, run_on_zeros}, {"threads", 0, 3, run_on_zeros}, {"shapes", 0, 1, many_shapes},
+                                   {"states", CARRY, 1, use_states}, {"streams", CARRY, 1, streams}, {"trace", 0, 1, look_inside},
+                                   {"convert", 0, 1, convert}, {"emit", 0, 1, emit}};
     int passed = 0, failed = 0, skipped = 0;
     size_t size = (size_t)64 << 20;
     void *zeros = calloc(1, size);

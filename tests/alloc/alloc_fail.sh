@@ -7,7 +7,7 @@ if [ ! -x "$CLSTM_BUILDDIR/tests/alloc/alloc_fail" ]; then
     finish
 fi
 set --
-for model in "$CLSTM_SRCDIR"/models/*/model.onnx; do
+for model in "$CLSTM_SRCDIR"/models/*/model.onnx "$CLSTM_SRCDIR"/models/*/*/model.onnx; do
     set -- "$@" "${model%/model.onnx}"
 done
 exec "$CLSTM_BUILDDIR/tests/alloc/alloc_fail" "$@"

@@ -1,8 +1,11 @@
 /* A malloc family that counts, and refuses on request. */
 #include "own_malloc.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -22,6 +25,8 @@ void *aligned_alloc(size_t align, size_t size);
 void *memalign(size_t align, size_t size);
 int posix_memalign(void **out, size_t align, size_t size);
 void free(void *block);
+void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 #pragma GCC visibility pop
 
 static bool refuse(void)
@@ -87,4 +92,18 @@ void free(void *block)
     if (block && atomic_load(&own_counting))
         atomic_fetch_add(&own_frees, 1);
     __libc_free(block);
+}
+
+void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (refuse()) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return ((__typeof__(&mmap))dlsym(RTLD_NEXT, "mmap"))(at, size, protection, flags, fd, offset);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+    return refuse() ? EAGAIN : ((__typeof__(&pthread_create))dlsym(RTLD_NEXT, "pthread_create"))(thread, attr, start, arg);
 }

@@ -1,4 +1,5 @@
-/* A malloc family of the program's own in front of the C library's: every allocation of every linked library goes through it. */
+/* A malloc family of the program's own in front of the C library's: every allocation of every linked library goes through it, and so do
+ * mmap and pthread_create, which count as allocations. */
 #ifndef CLSTM_TESTS_OWN_MALLOC_H
 #define CLSTM_TESTS_OWN_MALLOC_H
 
