@@ -21,11 +21,14 @@ static void make_model(const io_list *list)
     clstm_model *model = NULL;
     clstm_error err;
     for (size_t i = 0; weights && i < list->count; i++) weights[i] = (clstm_convert_weight){list->entries[i].name, list->entries[i].value.tensor};
-    clstm_convert_options options = {.states = list->count % 2, .batch_first = list->count % 3 == 0};
-    if (weights && clstm_convert_weights_in(weights, list->count, &options, append, &file, &err) == CLSTM_OK)
-        FUZZ_HOLDS(clstm_model_load_memory(file.data, file.size, NULL, NULL, &model, &err) == CLSTM_OK);
-    clstm_model_destroy(model);
-    io_buffer_free(&file);
+    for (int keras = 0; weights && keras < 2; keras++) {
+        clstm_convert_options options = {.states = list->count % 2, .batch_first = list->count % 3 == 0, .keras = keras};
+        if (clstm_convert_weights_in(weights, list->count, &options, append, &file, &err) == CLSTM_OK)
+            FUZZ_HOLDS(clstm_model_load_memory(file.data, file.size, NULL, NULL, &model, &err) == CLSTM_OK);
+        clstm_model_destroy(model);
+        model = NULL;
+        io_buffer_free(&file);
+    }
     free(weights);
 }
 

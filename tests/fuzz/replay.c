@@ -3,7 +3,7 @@
  *   replay_TARGET [--mutate N] [--seed S] [--wire] FILE|DIRECTORY...
  *
  * runs every file below the paths and, of each, N mutations. A crash names the file, seed and mutation, which give the input again.
- * All of it on a thread with 128 KiB of stack. */
+ * All of it on a thread with 128 KiB of stack; says how much of it was used. */
 #include "fuzz.h"
 
 #include <dirent.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,17 +113,29 @@ static void *walk_all(void *unused)
     return unused;
 }
 
-static bool on_small_stack(void *(*f)(void *))
+#ifdef CLSTM_SANITIZED
+enum { STACK = 1024 * 1024 };           /* a sanitizer's frames and interceptors are no promise of ours */
+#else
+enum { STACK = 128 * 1024 };
+#endif
+enum { GUARD = 64 * 1024, PAINT = 0xA5 };
+
+/* Runs f on a stack of STACK bytes over pages that cannot be touched; *most is how many of them it has ever written to. */
+static bool on_small_stack(void *(*f)(void *), size_t *most)
 {
     pthread_t thread;
     pthread_attr_t attr;
-#ifdef CLSTM_SANITIZED
-    const size_t size = 1024 * 1024;    /* a sanitizer's frames and interceptors are no promise of ours */
-#else
-    const size_t size = 128 * 1024;
-#endif
-    bool started = !pthread_attr_init(&attr) && !pthread_attr_setstacksize(&attr, size) && !pthread_create(&thread, &attr, f, NULL);
-    return started && !pthread_join(thread, NULL);
+    uint8_t *memory = mmap(NULL, GUARD + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0), *stack = memory + GUARD;
+    if (memory == MAP_FAILED || mprotect(memory, GUARD, PROT_NONE) || pthread_attr_init(&attr) || pthread_attr_setstack(&attr, stack, STACK))
+        return false;
+    memset(stack, PAINT, STACK);
+    if (pthread_create(&thread, &attr, f, NULL) || pthread_join(thread, NULL))
+        return false;
+    size_t untouched = 0;
+    while (untouched < STACK && stack[untouched] == PAINT)
+        untouched++;
+    *most = STACK - untouched;
+    return munmap(memory, GUARD + STACK) == 0;
 }
 
 int main(int argc, char **argv)
@@ -144,8 +157,9 @@ int main(int argc, char **argv)
         else
             path_count = argc - i, paths = argv + i, i = argc;
     }
-    if (!on_small_stack(walk_all))
+    size_t stack;
+    if (!on_small_stack(walk_all, &stack))
         return 1;
-    printf("%ld files, %ld inputs, %ld of them accepted\n", set.files, set.inputs, fuzz_reached);
+    printf("%ld files, %ld inputs, %ld of them accepted, %zu bytes of stack\n", set.files, set.inputs, fuzz_reached, stack);
     return set.files > 0 && fuzz_reached > 0 ? 0 : 1;
 }

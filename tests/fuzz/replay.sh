@@ -49,4 +49,6 @@ mutations=$all
 replay load --wire "$@"
 replay run --wire "$@"
 replay plan --wire "$@"
+mutations=$((mutations / 4))
+replay convert --wire "$@"
 finish

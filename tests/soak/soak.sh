@@ -1,2 +1,2 @@
 #!/bin/sh
-exec "$CLSTM_BUILDDIR/tests/soak/soak" "$CLSTM_SRCDIR/models/charlm/model.onnx" 20000 4 5
+exec "$CLSTM_BUILDDIR/tests/soak/soak" "$CLSTM_SRCDIR/models/charlm/model.onnx" 20000 4 1
