@@ -70,8 +70,10 @@ static bool make_room(layer *l, int64_t steps) {
     size_t row = (size_t)(l->directions * l->batch), unit = row * (size_t)l->hidden;
     if (steps > l->room) {
         int64_t room = l->room * 2 > steps ? l->room * 2 : steps;
+        size_t bytes;
+        if (__builtin_mul_overflow((size_t)room, unit, &bytes) || __builtin_mul_overflow(bytes, sizeof(double), &bytes)) return false;
         for (size_t k = 0; k < l->series; k++) {
-            double *p = realloc(l->values[k], (size_t)room * unit * sizeof *p);
+            double *p = realloc(l->values[k], bytes);
             if (!p) return false;
             l->values[k] = p;
         }

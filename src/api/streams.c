@@ -84,10 +84,10 @@ static void move_part(const session_plan *p, size_t k, unsigned char *batch, cls
     for (size_t i = 0; i < count; i++) {
         unsigned char *one = states[i] ? states[i]->parts[k].tensor.data : NULL;
         for (int64_t o = 0; o < outer; o++) {
-            unsigned char *b = batch + ((size_t)o * count + i) * chunk, *l = one + (size_t)o * chunk;
-            if (gather && one) memcpy(b, l, chunk);
+            unsigned char *b = batch + ((size_t)o * count + i) * chunk;
+            if (gather && one) memcpy(b, one + (size_t)o * chunk, chunk);
             else if (gather) memset(b, 0, chunk);
-            else if (one) memcpy(l, b, chunk);
+            else if (one) memcpy(one + (size_t)o * chunk, b, chunk);
         }
     }
 }

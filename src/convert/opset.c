@@ -145,6 +145,7 @@ static clstm_status to_attr(ir_node *n, const moved *m, clstm_error *err) {
     if (!v->constant || v->type.type != CLSTM_INT64) return util_fail(err, CLSTM_UNSUPPORTED, "needs its %s known before the run", m->attr);
     UTIL_TRY(ir_const_data(v->constant, &data, err));
     size_t count = (size_t)clstm_tensor_count(&v->constant->tensor);
+    if (m->form != 'I' && count != 1) return util_fail(err, CLSTM_UNSUPPORTED, "has a %s that is no single number", m->attr);
     if (m->form == 'I' && count) UTIL_TRY(edit_set_list(n, m->attr, IR_ATTR_INTS, count, data, err));
     if (m->form != 'I') UTIL_TRY(edit_set_int(n, m->attr, *(const int64_t *)data, err));
     n->inputs[m->input] = NULL;
@@ -159,7 +160,7 @@ static clstm_status softmax_axis(ir_node *n, bool up, clstm_error *err) {
     const clstm_tensor *t = &n->inputs[0]->type;
     int64_t axis = op_attr_int(n, "axis");
     (void)up;
-    if (axis != -1 && axis != t->rank - 1) return util_fail(err, CLSTM_UNSUPPORTED, "its axis is not known to be the last, and others mean another thing since opset 13");
+    if (axis != -1 && (t->rank < 0 || axis != t->rank - 1)) return util_fail(err, CLSTM_UNSUPPORTED, "its axis is not known to be the last, and others mean another thing since opset 13");
     return edit_set_int(n, "axis", -1, err);
 }
 

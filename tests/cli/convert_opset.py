@@ -103,6 +103,7 @@ same("bodies", everywhere, [node("ReduceSum", ["x"], ["t"], keepdims=0), node("G
 refused("layout", ("(LSTM)", "layout", "opset 13"), 13, [node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=3, direction="bidirectional", layout=1)], {"x": (2, 5, 4)}, ["y"], 14, w)
 refused("a Softmax within", ("(Softmax)", "axis"), 12, [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 4)}, ["y"], 13)
 refused("the same upwards", ("(Softmax)", "axis"), 13, [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 4)}, ["y"], 11)
+refused("one of a rank that only the run knows", ("(Softmax)", "axis"), 13, [node("Softmax", ["x"], ["y"], axis=-2)], {"x": None}, ["y"], 11)
 refused("an operator that is not there yet", ("(LayerNormalization)", "opset 16 has no"), 16, [node("LayerNormalization", ["x", "s"], ["y"])], {"x": (2, 4)}, ["y"], 17, [("s", np.ones(4, np.float32))])
 refused("an operator that is gone", ("(Upsample)", "opset 11 has no"), 11, [node("Upsample", ["x", "s"], ["y"])], {"x": (1, 1, 2, 2)}, ["y"], 9, [("s", np.array([1, 1, 2, 2], np.float32))])
 refused("axes that the run makes", ("(Unsqueeze)", "axes"), 12,
