@@ -47,7 +47,7 @@ ir_const *ir_const_ref(ir_const *c) {
 void ir_const_unref(ir_const *c) {
     if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
     size_t bytes;
-    if (c->locked && c->owned && tensor_bytes(&c->tensor, &bytes)) util_unlock(c->tensor.data, bytes);
+    if (c->locked && (c->owned || c->base) && tensor_bytes(&c->tensor, &bytes)) util_unlock(c->tensor.data, bytes);
     while (c->packs) {
         ir_pack *next = c->packs->next;
         if (c->locked) util_unlock(c->packs->data, c->packs->bytes);
@@ -56,13 +56,14 @@ void ir_const_unref(ir_const *c) {
         c->packs = next;
     }
     if (c->owned) util_aligned_free(c->tensor.data);
+    ir_const_unref(c->base);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
 clstm_status ir_const_own(ir_const *c, clstm_error *err) {
     size_t bytes;
-    if (c->owned || !c->tensor.data) return CLSTM_OK;
+    if (c->owned || c->base || !c->tensor.data) return CLSTM_OK;
     if (!tensor_bytes(&c->tensor, &bytes)) return util_fail(err, CLSTM_INTERNAL, "a constant without a size");
     void *p = util_aligned_alloc(bytes);
     if (!p) return util_no_memory(err);
@@ -86,12 +87,23 @@ clstm_status ir_const_borrow(const clstm_tensor *t, ir_const **out, clstm_error 
     return s;
 }
 
+clstm_status ir_const_share(ir_const *base, const clstm_tensor *t, ir_const **out, clstm_error *err) {
+    if (base->base) base = base->base;
+    UTIL_TRY(make(t, out, err));
+    (*out)->tensor.data = base->tensor.data;
+    (*out)->base = ir_const_ref(base);
+    base->lent = true;
+    return CLSTM_OK;
+}
+
 bool ir_const_drop(ir_const *c) {
     bool can = false;
     pthread_mutex_lock(&c->lock);
-    for (const ir_pack *p = c->packs; p; p = p->next) can |= p->unpack != NULL;
+    for (const ir_pack *p = c->packs; p && !c->lent; p = p->next) can |= p->unpack != NULL;
     if (can && c->tensor.data) {
         if (c->owned) util_aligned_free(c->tensor.data);
+        ir_const_unref(c->base);
+        c->base = NULL;
         c->tensor.data = NULL;
         c->owned = c->askew = false;
     }

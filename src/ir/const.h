@@ -25,6 +25,8 @@ struct ir_const {
     _Atomic int refs;
     clstm_tensor tensor;                    /* data NULL when only packs remain; use ir_const_data */
     bool owned;                             /* data came from util_aligned_alloc, not from a mapping */
+    ir_const *base;                         /* whose bytes these are, in another shape; NULL: no other's */
+    bool lent;                              /* its bytes are another's too: they stay until it dies */
     bool askew;                             /* borrowed at no multiple of the element's size: only who packs may read in place */
     bool locked;                            /* in memory, by ir_const_lock */
     pthread_mutex_t lock;                   /* guards data and packs */
@@ -35,6 +37,8 @@ struct ir_const {
 clstm_status ir_const_new(const clstm_tensor *t, ir_const **out, clstm_error *err);
 /* A constant that borrows t->data; ir_const_own() must come before the bytes go away. */
 clstm_status ir_const_borrow(const clstm_tensor *t, ir_const **out, clstm_error *err);
+/* A constant of t's shape whose elements are all of base's, which has some of its own or shares them itself. For loading, by one thread. */
+clstm_status ir_const_share(ir_const *base, const clstm_tensor *t, ir_const **out, clstm_error *err);
 ir_const *ir_const_ref(ir_const *c);
 void ir_const_unref(ir_const *c);
 /* Makes borrowed bytes its own by copying. */

@@ -200,6 +200,12 @@ clstm_status plan_build(const plan_request *r, plan **out, clstm_error *err) {
     return CLSTM_OK;
 }
 
+static bool is_input(const ir_graph *g, const ir_value *v) {
+    size_t i = 0;
+    while (i < g->n_in && g->inputs[i] != v) i++;
+    return i < g->n_in;
+}
+
 clstm_status plan_settle_constants(ir_graph *g, clstm_error *err) {
     char text[256];
     /* A constant is dropped only when every node that reads it, in any graph, reads a packed form; its mark lives in uses. */
@@ -221,7 +227,11 @@ clstm_status plan_settle_constants(ir_graph *g, clstm_error *err) {
         for (int b = 0; b < g->nodes[i]->n_bodies; b++) UTIL_TRY(plan_settle_constants(g->nodes[i]->bodies[b], err));
     for (size_t i = 0; i < g->n_values; i++) {
         ir_value *v = g->values[i];
-        if (v->constant && (v->uses || !ir_const_drop(v->constant))) UTIL_TRY(ir_const_own(v->constant, err));
+        if (!v->constant) continue;
+        if (!v->uses && !v->constant->packs && !is_input(g, v)) {       /* read by nothing: what was folded away */
+            ir_const_unref(v->constant);
+            v->constant = NULL;
+        } else if (v->uses || !ir_const_drop(v->constant)) UTIL_TRY(ir_const_own(v->constant, err));
     }
     /* Attributes that stay (of nodes in bodies, say) hold tensors as well. */
     for (size_t i = 0; i < g->n_nodes; i++)

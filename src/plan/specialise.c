@@ -1,6 +1,7 @@
 /* plan/specialise: shapes and constants flow through the graph; what is known is computed now, an If whose condition is known
  * gives way to its branch, and what no output needs is taken out. */
 #include "plan/plan_internal.h"
+#include "plan/memo.h"
 #include "plan/turns.h"
 
 #include "tensor/tensor.h"
@@ -16,6 +17,7 @@ typedef struct specialiser {
     size_t bytes;                           /* that folding may still store */
     double work;                            /* operations that it may still do */
     util_arena scratch;                     /* of the node at hand */
+    plan_memo memo;
 } specialiser;
 
 clstm_status plan_context(ir_node *n, const op_env *env, util_arena *arena, op_ctx *ctx, clstm_error *err) {
@@ -124,17 +126,20 @@ static clstm_status adopt(ir_value *v, clstm_value *made, clstm_error *err) {
     return CLSTM_OK;
 }
 
-/* While loading, a reshaped or sliced weight stays where it is in the mapped file. */
+/* While loading, a reshaped or sliced weight stays where it is in the mapped file, and what was made and is now reshaped keeps its place. */
 static bool fold_as_view(specialiser *s, op_ctx *c, clstm_status *status) {
     int in = 0;
     size_t offset = 0;
     if (!s->loading || c->n_out != 1 || !c->out[0] || !c->node->op->view || !c->node->op->view(c, 0, &in, &offset)) return false;
     ir_const *from = c->consts[in];
-    if (!from || from->owned || !from->tensor.data) return false;
+    if (!from || !from->tensor.data) return false;
     clstm_tensor t = c->out[0]->tensor;
+    size_t bytes, whole;
+    bool lent = from->owned || from->base;
+    if (lent && (!tensor_bytes(&t, &bytes) || !tensor_bytes(&from->tensor, &whole) || bytes != whole)) return false;
     t.data = (unsigned char *)from->tensor.data + offset;
     ir_const *k;
-    *status = ir_const_borrow(&t, &k, c->err);
+    *status = lent ? ir_const_share(from, &t, &k, c->err) : ir_const_borrow(&t, &k, c->err);
     if (*status != CLSTM_OK) return true;
     ir_value_set_const(c->node->outputs[0], k);
     ir_const_unref(k);
@@ -144,8 +149,15 @@ static bool fold_as_view(specialiser *s, op_ctx *c, clstm_status *status) {
 static clstm_status fold(specialiser *s, op_ctx *c) {
     clstm_status status = CLSTM_OK;
     ir_node *n = (ir_node *)(uintptr_t)c->node;
-    if (!(n->op->flags & OP_SHAPE_ONLY)) UTIL_TRY(give_constants(c, true));
+    ir_const *same = s->loading ? plan_memo_find(&s->memo, c) : NULL;
+    if (same) {
+        ir_value_set_const(n->outputs[0], same);
+        n->mark = IR_DEAD;
+        s->changed = true;
+        return CLSTM_OK;
+    }
     if (!fold_as_view(s, c, &status)) {
+        if (!(n->op->flags & OP_SHAPE_ONLY)) UTIL_TRY(give_constants(c, true));
         for (int i = 0; i < c->n_out && status == CLSTM_OK && !(n->op->flags & OP_ALLOCATES); i++) {
             size_t bytes;
             if (!c->out[i]) continue;
@@ -161,7 +173,11 @@ static clstm_status fold(specialiser *s, op_ctx *c) {
         for (int i = 0; i < c->n_out && status == CLSTM_OK; i++)
             if (c->out[i]) status = adopt(n->outputs[i], c->out[i], c->err);
     }
-    if (status == CLSTM_OK) { n->mark = IR_DEAD; s->changed = true; }
+    if (status == CLSTM_OK) {
+        if (s->loading && n->n_out == 1 && n->outputs[0]) plan_memo_add(&s->memo, c, n->outputs[0]->constant);
+        n->mark = IR_DEAD;
+        s->changed = true;
+    }
 keep:
     for (int i = 0; i < c->n_out; i++)
         if (c->out[i]) op_value_clear(c->out[i]);
@@ -337,5 +353,6 @@ clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clst
     set_budget(&s, root);
     clstm_status status = optimise(&s, root, err);
     util_arena_destroy(&s.scratch);
+    plan_memo_destroy(&s.memo);
     return status;
 }

@@ -73,6 +73,36 @@ START_TEST(new_copies_and_borrow_waits_for_own)
 }
 END_TEST
 
+/* The same bytes in two shapes: they outlive the constant that they came from, and a pack of one takes nothing from the other. */
+START_TEST(shared_bytes_stay)
+{
+    making m = {0};
+    const ir_pack *pack;
+    const void *data = NULL;
+    ir_const *base = ramp_const(), *row, *column;
+    clstm_tensor t = clstm_tensor_view(CLSTM_FLOAT, 2, (int64_t[]){1, N}, NULL), u = clstm_tensor_view(CLSTM_FLOAT, 2, (int64_t[]){N, 1}, NULL);
+    ck_assert_int_eq(ir_const_share(base, &t, &row, NULL), CLSTM_OK);
+    ck_assert_int_eq(ir_const_share(row, &u, &column, NULL), CLSTM_OK);
+    ck_assert_int_eq(row->tensor.dims[1], N);
+    ck_assert_int_eq(column->tensor.dims[0], N);
+    ck_assert_ptr_eq(ir_const_peek(row), ir_const_peek(base));
+    ck_assert_int_eq(ir_const_own(row, NULL), CLSTM_OK);           /* they have an owner */
+    ck_assert_ptr_eq(ir_const_peek(column), ir_const_peek(row));
+    ck_assert_int_eq(ir_const_pack(base, TIMES_TWO, make_double, &m, &pack, NULL), CLSTM_OK);
+    ck_assert(!ir_const_drop(base));
+    check_ramp(row);
+    ir_const_unref(base);
+    ck_assert_int_eq(ir_const_pack(row, TIMES_TWO, make_double, &m, &pack, NULL), CLSTM_OK);
+    ck_assert(ir_const_drop(row));
+    check_ramp(column);
+    ir_const_unref(column);
+    ck_assert_ptr_null(ir_const_peek(row));
+    ck_assert_int_eq(ir_const_data(row, &data, NULL), CLSTM_OK);    /* from its pack */
+    check_ramp(row);
+    ir_const_unref(row);
+}
+END_TEST
+
 START_TEST(a_type_without_size_is_refused)
 {
     clstm_error err = {0};
@@ -193,6 +223,7 @@ END_TEST
 Suite *unit_suite(void) {
     Suite *s = suite_create("ir_const");
     unit_add(s, "new copies and borrow waits for own", new_copies_and_borrow_waits_for_own);
+    unit_add(s, "shared bytes stay", shared_bytes_stay);
     unit_add(s, "a type without size is refused", a_type_without_size_is_refused);
     unit_add(s, "a form is packed once", a_form_is_packed_once);
     unit_add(s, "a packing that fails leaves nothing", a_packing_that_fails_leaves_nothing);

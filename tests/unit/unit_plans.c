@@ -3,6 +3,8 @@
 
 #include "model_text.h"
 
+#include "api/api_internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +65,45 @@ START_TEST(nothing_to_do)
         ck_assert_msg(g.after == models[i].after, "%s: %zu", models[i].nodes, g.after);
         model_text_done(&t);
     }
+}
+END_TEST
+
+/* The constant that the k-th Add of a branch takes. */
+static ir_const *added(const ir_graph *body, int k) {
+    for (size_t i = 0; i < body->n_nodes; i++)
+        if (!strcmp(body->nodes[i]->op_type, "Add") && k-- == 0) return body->nodes[i]->inputs[1]->constant;
+    ck_abort_msg("no such Add");
+}
+
+/* Both branches reorder the same weights: there is one result, in one place. Another axis or part is another result, with its own numbers. */
+START_TEST(weights_folded_once)
+{
+    enum { N = 64 };
+    const char *then_nodes = "Concat w,w > u axis=1; k = i[1] 0; Unsqueeze u,k > v; Add x,v > a";
+    const char *else_nodes = "Concat w,w > u2 axis=1; k2 = i[1] 0; Unsqueeze u2,k2 > v2; Add x,v2 > e; Concat w,w > p axis=0; "
+        "to = i[3] 1,64,128; Reshape p,to > q; Add e,q > f; Concat w2,w2 > r axis=1; Add f,r > b";
+    pbuf bodies[2] = {model_text_graph("", "a:f", then_nodes, NULL), model_text_graph("", "b:f", else_nodes, NULL)};
+    model_text t = model_text_load(model_text_graph("x:f[1] c:b[]", "y:f", "from = f[] 0; end = f[] 8192; one = f[] 1; Range from,end,one > n; shape = i[3] 2,64,64; "
+        "Reshape n,shape > ws; i0 = i[] 0; i1 = i[] 1; Gather ws,i0 > w axis=0; Gather ws,i1 > w2 axis=0; If c > y then_branch=@0 else_branch=@1", bodies), NULL);
+    const ir_graph *g = t.model->onnx.graph;
+    ck_assert_uint_eq(g->n_nodes, 1);
+    ir_graph *const *branch = g->nodes[0]->bodies;
+    ir_const *same = added(branch[0], 0), *other[2] = {added(branch[1], 1), added(branch[1], 2)};
+    ck_assert_ptr_nonnull(same);
+    ck_assert_ptr_eq(added(branch[1], 0), same);
+    ck_assert_ptr_ne(other[0], same);
+    ck_assert_ptr_ne(other[1], same);
+    for (int k = 0; k < 3; k++) {
+        const void *data;
+        ck_assert_int_eq(ir_const_data(k ? other[k - 1] : same, &data, &t.err), CLSTM_OK);
+        const float *f = data;
+        for (int i = 0; i < 2 * N * N; i++) {
+            int row = k == 1 ? i / N % N : i / (2 * N), at = i % N, first = k == 2 ? N * N : 0;
+            ck_assert_msg(f[i] == (float)(first + row * N + at), "constant %d [%d]: %g", k, i, (double)f[i]);
+        }
+    }
+    for (size_t i = 0; i < g->n_values; i++) ck_assert_ptr_null(g->values[i]->constant);       /* ws, w and w2 are read by nothing now */
+    model_text_done(&t);
 }
 END_TEST
 
@@ -283,6 +324,7 @@ Suite *unit_suite(void) {
     Suite *s = suite_create("plans");
     unit_add(s, "before_and_after", before_and_after);
     unit_add(s, "nothing_to_do", nothing_to_do);
+    unit_add(s, "weights_folded_once", weights_folded_once);
     unit_add(s, "interpreted", interpreted);
     unit_add(s, "evictions", evictions);
     unit_add(s, "row_of_an_old_opset", row_of_an_old_opset);
