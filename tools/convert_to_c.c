@@ -17,6 +17,7 @@ static int read_names(const tool *t, const char *output, names *n) {
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base), stem = (size_t)(base - output) + length;
     if (!length || length > 48 || strspn(base, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.+") < length || (*base >= '0' && *base <= '9'))
         return tool_usage(t, "%s: the file's name becomes part of identifiers: at most 48 letters, digits, _, - and ., no digit first", io_escape(text, sizeof text, output));
+    if (!strcmp(base + length, ".h")) return tool_usage(t, "%s: that is the header's name", io_escape(text, sizeof text, output));
     for (size_t i = 0; i < length; i++) n->name[i] = strchr("-.+", base[i]) ? '_' : base[i];
     snprintf(n->header, sizeof n->header, "%.*s.h", (int)length, base);
     n->header_path = malloc(stem + 3);

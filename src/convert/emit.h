@@ -192,6 +192,6 @@ clstm_status emit_node_functions(emitter *e);
 clstm_status emit_write(emitter *e, emit_string *source, emit_string *header);
 
 extern const emit_row emit_rows_elementwise[], emit_rows_shape[], emit_rows_move[], emit_rows_product[], emit_rows_conv[], emit_rows_norm[], emit_rows_reduce[],
-    emit_rows_pick[], emit_rows_rnn[];
+    emit_rows_pick[], emit_rows_rnn[], emit_rows_quantise[], emit_rows_resize[];
 
 #endif

@@ -112,7 +112,7 @@ static void put_header(emitter *e, emit_string *h) {
              " * and the outputs mean nothing. Touches no carried value, and needs no reset. */\n%s;\n", prototype(e, false));
     if (e->n_states)
         emit_put(h, "\n/* One run from the carried values, which it replaces (not when it returns 1). */\n%s;\n", prototype(e, true));
-    emit_put(h, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    emit_put(h, "\n#ifdef __cplusplus\n}\n#endif\n");
 }
 
 /* ---- source ---------------------------------------------------------------------------------------------------------------------------- */
@@ -311,6 +311,19 @@ static void put_main(emitter *e, emit_string *c) {
              "    return fflush(stdout) ? 1 : 0;\n}\n");
 }
 
+/* FNV-1a */
+static uint32_t digest(uint32_t d, const emit_string *s) {
+    for (size_t i = 0; i < s->size; i++) d = (d ^ (unsigned char)s->text[i]) * 16777619u;
+    return d;
+}
+
+/* Two files cannot take the place of two others at once: a source whose header is another conversion's does not compile. */
+static void put_pairing(const emitter *e, emit_string *c, emit_string *h) {
+    unsigned of_both = (unsigned)digest(digest(2166136261u, c), h);
+    emit_put(h, "\n/* of both files */\n#define %s_TEXT 0x%08xu\n#endif\n", e->macro, of_both);
+    emit_put(c, "\n#if !defined %s_TEXT || %s_TEXT != 0x%08xu\n#error \"this file and its header are not of one conversion\"\n#endif\n", e->macro, e->macro, of_both);
+}
+
 clstm_status emit_write(emitter *e, emit_string *source, emit_string *header) {
     emit_string tail = {0};
     const char *own = e->request->options->header ? e->request->options->header : emit_say(e, "%s.h", e->name);
@@ -327,6 +340,7 @@ clstm_status emit_write(emitter *e, emit_string *source, emit_string *header) {
     put_helpers(e, source);
     emit_append(source, &e->code);
     emit_append(source, &tail);
+    put_pairing(e, source, header);
     free(tail.text);
     return status;
 }

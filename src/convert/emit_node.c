@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const emit_row *const families[] = {emit_rows_elementwise, emit_rows_shape, emit_rows_move, emit_rows_product, emit_rows_conv, emit_rows_norm,
-                                           emit_rows_reduce, emit_rows_pick, emit_rows_rnn};
+                                           emit_rows_reduce, emit_rows_pick, emit_rows_rnn, emit_rows_quantise, emit_rows_resize};
 
 const emit_row *emit_find(const ir_node *n) {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)

@@ -162,6 +162,31 @@ static clstm_status code_scatter_nd(emitter *e, emit_step *s) {
     return emit_loops(e, &w, emit_say(e, "%sfor (int k = 0; k < %s; k++) y0[place + k] = %s[@0 + k];", at, block, emit_x(e, s, 2)));
 }
 
+/* ---- OneHot ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static clstm_status shape_one_hot(emitter *e, emit_step *s) {
+    const emit_value *index = s->in[0];
+    emit_dim dims[CLSTM_MAX_RANK + 1];
+    int axis = axis_of(s, index->rank + 1);
+    if (!s->in[1]->known) return emit_refuse(e, "OneHot with a depth that only the run knows");
+    for (int d = 0; d <= index->rank; d++) dims[d] = d < axis ? index->dims[d] : d == axis ? s->in[1]->known[0] : index->dims[d - 1];
+    return emit_set(s, 0, index->rank + 1, dims);
+}
+
+/* An index outside is nowhere hot. */
+static clstm_status code_one_hot(emitter *e, emit_step *s) {
+    const emit_value *index = s->in[0], *y = s->out[0];
+    int axis = axis_of(s, y->rank);
+    emit_dim outer, inner, block;
+    UTIL_TRY(emit_span(e, y->dims, 0, axis, &outer));
+    UTIL_TRY(emit_span(e, y->dims, axis + 1, y->rank, &inner));
+    UTIL_TRY(emit_times(e, &inner, &y->dims[axis], &block));
+    emit_walk w = {.rank = 2, .n = 2, .dims = {outer, inner}, .stride = {{block, emit_fixed(1)}, {inner, emit_fixed(1)}}};
+    const char *depth = emit_size(e, &y->dims[axis]), *values = emit_x(e, s, 2);
+    const char *at = emit_say(e, "const int64_t at = (int64_t)%s;\n", emit_load(e, index->type, emit_say(e, "%s[@1]", emit_x(e, s, 0))));
+    return emit_loops(e, &w, emit_say(e, "%sfor (int k = 0; k < %s; k++) y0[@0 + k * %s] = %s[k == at || k == at + %s];", at, depth, emit_size(e, &inner), values, depth));
+}
+
 /* ---- Range, Trilu -------------------------------------------------------------------------------------------------------------------------------- */
 
 static clstm_status code_range(emitter *e, emit_step *s) {
@@ -192,4 +217,4 @@ const emit_row emit_rows_pick[] = {
     {.name = "Gather", .shape = shape_gather, .code = code_gather, .plan = plan_gather}, {.name = "GatherElements", .code = code_gather_elements, .plan = plan_fails},
     {.name = "ScatterElements", .code = code_scatter_elements, .plan = plan_fails}, {.name = "Scatter", .code = code_scatter_elements, .plan = plan_fails},
     {.name = "GatherND", .code = code_gather_nd, .plan = plan_fails}, {.name = "ScatterND", .code = code_scatter_nd, .plan = plan_fails},
-    {.name = "Range", .code = code_range, .parameters = 2}, {.name = "Trilu", .shape = shape_trilu, .code = code_trilu, .parameters = 2}, {.name = NULL}};
+    {.name = "OneHot", .shape = shape_one_hot, .code = code_one_hot, .parameters = 2}, {.name = "Range", .code = code_range, .parameters = 2}, {.name = "Trilu", .shape = shape_trilu, .code = code_trilu, .parameters = 2}, {.name = NULL}};

@@ -1,4 +1,4 @@
-/* convert/emit_product: MatMul, Gemm, Einsum. A constant second matrix is packed into the panels that the product helper reads. */
+/* convert/emit_product: MatMul, MatMulInteger, Gemm, Einsum. A constant second matrix is packed into the panels that the product helper reads. */
 #include "convert/emit.h"
 
 #include "ops/common.h"
@@ -77,6 +77,12 @@ static clstm_status packed_rows(emitter *e, emit_step *s, const emit_dim *rows, 
     return CLSTM_OK;
 }
 
+/* An element of A or B of a MatMulInteger, less its zero point: one, or one for each row or column. */
+static const char *less_zero(emitter *e, const emit_step *s, int i, const char *element, const char *place) {
+    if (!emit_has(s, 2 + i)) return emit_say(e, "(int32_t)%s", element);
+    return emit_say(e, "(%s - %s[%s])", element, emit_x(e, s, 2 + i), emit_is(&s->in[2 + i]->count, 1) ? "0" : place);
+}
+
 /* The loops of one matrix product; operands 0, 1, 2 of the walk are the first elements of y, a and b. Rows of b are added up in y, so
  * that the inner loop is over neighbours; float16 and bfloat16 need a sum that is rounded once. */
 static clstm_status general(emitter *e, emit_step *s, emit_walk *w, const factors *f, const emit_dim *am, const emit_dim *ak, const emit_dim *bk, const emit_dim *bn,
@@ -86,6 +92,7 @@ static clstm_status general(emitter *e, emit_step *s, emit_walk *w, const factor
     const char *a = emit_load(e, type, emit_say(e, "%s[@1 + m * %s + k * %s]", emit_x(e, s, 0), emit_size(e, am), emit_size(e, ak)));
     const char *b = emit_load(e, type, emit_say(e, "%s[@2 + k * %s + n * %s]", emit_x(e, s, 1), emit_size(e, bk), emit_size(e, bn)));
     const char *y = emit_say(e, "y0[@0 + m * %s + n]", n);
+    if (type == CLSTM_INT32) { a = less_zero(e, s, 0, a, "m"); b = less_zero(e, s, 1, b, "n"); }
     if (emit_calc(type) == type)
         return emit_loops(e, w, emit_say(e, "for (int m = 0; m < %s; m++) {\n%s    for (int k = 0; k < %s; k++) {\n        const %s a = %s%s;\n"
                                          "        for (int n = 0; n < %s; n++) %s += a * %s;\n    }\n}",
@@ -98,8 +105,11 @@ static clstm_status code_matmul(emitter *e, emit_step *s) {
     factors f = factors_of(s);
     int64_t k, n;
     emit_dim rows, dims[CLSTM_MAX_RANK], own[CLSTM_MAX_RANK], one = emit_fixed(1), mn;
-    if (!real(s->out[0]->type)) return emit_refuse(e, "MatMul of integers");
-    if (emit_calc(s->out[0]->type) == s->out[0]->type && one_matrix(s, &f) && emit_is_fixed(&f.k, &k) && emit_is_fixed(&f.n, &n) && !s->in[0]->ir->constant && !s->in[0]->known) {
+    bool integer = strcmp(s->row->name, "MatMul") != 0;
+    if (!real(s->out[0]->type) && !integer) return emit_refuse(e, "MatMul of integers");
+    for (int i = 2; i < 4; i++)
+        if (emit_has(s, i) && s->in[i]->rank > 1) return emit_refuse(e, "zero points of more than one dimension");
+    if (!integer && emit_calc(s->out[0]->type) == s->out[0]->type && one_matrix(s, &f) && emit_is_fixed(&f.k, &k) && emit_is_fixed(&f.n, &n) && !s->in[0]->ir->constant && !s->in[0]->known) {
         double *w;
         UTIL_TRY(matrix(e, s, 1, k, n, false, &w));
         UTIL_TRY(emit_span(e, s->in[0]->dims, 0, s->in[0]->rank - 1, &rows));
@@ -232,5 +242,5 @@ static clstm_status code_einsum(emitter *e, emit_step *s) {
     return emit_loops(e, &w, emit_say(e, "%s sum = 0;\n%ssum += %s;\ny0[@0] = %s;", emit_ctype(emit_calc(type)), inner, product, emit_store(e, type, "sum")));
 }
 
-const emit_row emit_rows_product[] = {{.name = "MatMul", .shape = shape_matmul, .code = code_matmul}, {.name = "Gemm", .shape = shape_gemm, .code = code_gemm},
+const emit_row emit_rows_product[] = {{.name = "MatMul", .shape = shape_matmul, .code = code_matmul}, {.name = "MatMulInteger", .shape = shape_matmul, .code = code_matmul}, {.name = "Gemm", .shape = shape_gemm, .code = code_gemm},
                                       {.name = "Einsum", .code = code_einsum}, {.name = NULL}};

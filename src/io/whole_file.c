@@ -227,6 +227,8 @@ clstm_status io_files_write(const io_file *files, size_t n, clstm_error *err) {
     for (size_t i = 0; i < n && status == CLSTM_OK; i++) {
         status = output_create(files[i].path, &f[i], err);
         if (status == CLSTM_OK) status = output_write(f[i], files[i].bytes, files[i].size, err);
+        for (size_t k = 0; k < i && status == CLSTM_OK; k++)
+            if (!strcmp(f[i]->path, f[k]->path)) status = path_fail(err, files[i].path, "cannot write two files as", EEXIST);
         if (status == CLSTM_OK) status = output_settle(f[i], err);
     }
     int lock = status == CLSTM_OK && n > 1 ? lock_directory(f[0]) : -1;

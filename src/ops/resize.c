@@ -2,18 +2,10 @@
  * https://github.com/onnx/onnx/blob/main/docs/Operators.md : Resize, Upsample */
 #include "ops/families.h"
 #include "ops/common.h"
-#include "ops/resample.h"
+#include "ops/resize.h"
 
 #include <math.h>
 #include <string.h>
-
-typedef struct resize {
-    resample_rule rule;
-    resample_axis axes[CLSTM_MAX_RANK];
-    bool changes[CLSTM_MAX_RANK], crop;
-    double beyond;                  /* extrapolation_value */
-    size_t buffer;                  /* bytes of each of the two buffers */
-} resize;
 
 static bool upsample(const ir_node *n) { return n->op_type[0] == 'U'; }
 static bool modern(const ir_node *n) { return !upsample(n) && n->version >= 11; }

@@ -38,7 +38,7 @@ static bool convert(const emit_case *c, int number, const symbol *s, int n, bool
     char name[24];
     clstm_convert_dim dims[8];
     clstm_convert_weight constants[16];
-    clstm_convert_c_options o = {.name = name, .dims = dims, .known = constants};
+    clstm_convert_c_options o = {.name = name, .dims = dims, .known = constants, .with_main = c->with_main};
     snprintf(name, sizeof name, "m%d", number);
     for (int k = 0; k < n && sizes; k++)
         if (s[k].name) dims[o.n_dims++] = (clstm_convert_dim){s[k].name, s[k].size};
@@ -113,7 +113,7 @@ bool emit_batch_add(emit_batch *b, emit_case *c, char *reason, size_t size, bool
     c->open = ok && n && !strstr((const char *)header.data, "is fixed in this file");
     if (!c->open) ok = convert(c, k, s, n, true, &source, &header, &err);
     for (size_t i = 0; !ok && i < clstm_model_input_count(c->model) && i < 16; i++) {
-        if (clstm_model_input(c->model, i)->tensor.rank != 0) continue;
+        if (clstm_model_input(c->model, i)->tensor.rank > 1 || clstm_tensor_count(&c->in[i].tensor) > 64) continue;     /* scales, sizes, places */
         c->constant[i] = true;
         ok = convert(c, k, s, n, true, &source, &header, &err);
     }
@@ -153,6 +153,17 @@ bool emit_batch_add(emit_batch *b, emit_case *c, char *reason, size_t size, bool
     return ok;
 }
 
+/* What the compiler or the program said, when the command failed. */
+static bool said(const emit_batch *b, int status, char *reason, size_t size) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/said", b->dir);
+    FILE *f = status ? fopen(path, "r") : NULL;
+    size_t n = f ? fread(reason, 1, size - 1, f) : 0;
+    reason[n] = 0;
+    if (f) fclose(f);
+    return !status;
+}
+
 bool emit_batch_compile(emit_batch *b, char *reason, size_t size) {
     const char *cc = getenv("CC"), *flags = getenv("EMIT_CFLAGS");
     size_t room = 400 + 64 * (size_t)b->n;
@@ -163,14 +174,7 @@ bool emit_batch_compile(emit_batch *b, char *reason, size_t size) {
              flags ? flags : "-O1", cc && *cc ? cc : "cc");
     int status = system(command);
     free(command);
-    if (status) {
-        snprintf(path, sizeof path, "%s/said", b->dir);
-        FILE *f = fopen(path, "r");
-        size_t n = f ? fread(reason, 1, size - 1, f) : 0;
-        reason[n] = 0;
-        if (f) fclose(f);
-        return false;
-    }
+    if (!said(b, status, reason, size)) return false;
     snprintf(path, sizeof path, "%s/batch.so", b->dir);
     b->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!b->library) snprintf(reason, size, "%s", dlerror());
@@ -215,6 +219,45 @@ bool emit_batch_run(emit_batch *b, int i, char *reason, size_t size) {
     }
     for (size_t k = 0; k < n_out; k++) free(out[k]);
     return ok;
+}
+
+static size_t bytes_of(const clstm_value *v) { return (size_t)clstm_tensor_count(&v->tensor) * clstm_type_size(v->tensor.type); }
+
+static bool read_outputs(const emit_batch *b, emit_case *c, char *reason, size_t size) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/out", b->dir);
+    FILE *f = fopen(path, "rb");
+    bool ok = f != NULL;
+    for (size_t k = 0; k < clstm_model_output_count(c->model) && ok; k++) {
+        clstm_value got = c->expected[k];
+        compare_result r = {0};
+        void *data = calloc(1, bytes_of(&got) + 1);
+        if (!data) abort();
+        got.tensor.data = data;
+        ok = fread(data, 1, bytes_of(&got), f) == bytes_of(&got);
+        if (!ok) snprintf(reason, size, "output %zu is short", k);
+        else compare_values(&got, &c->expected[k], &c->rule, &r);
+        if (ok && !r.equal) { snprintf(reason, size, "output %zu %s", k, r.reason); ok = false; }
+        free(data);
+    }
+    if (ok && fgetc(f) != EOF) { snprintf(reason, size, "more output than there is"); ok = false; }
+    if (f) fclose(f);
+    return ok;
+}
+
+bool emit_batch_main(emit_batch *b, char *reason, size_t size) {
+    const char *cc = getenv("CC"), *flags = getenv("EMIT_CFLAGS"), *runner = getenv("EMIT_RUNNER");
+    char command[600], path[128];
+    int k = b->n - 1;
+    emit_case *c = b->cases[k];
+    snprintf(path, sizeof path, "%s/in", b->dir);
+    FILE *f = fopen(path, "wb");
+    for (size_t i = 0; f && i < clstm_model_input_count(c->model); i++)
+        if (!c->constant[i]) fwrite(c->in[i].tensor.data, 1, bytes_of(&c->in[i]), f);
+    if (!f || fclose(f)) { snprintf(reason, size, "cannot write %s", path); return false; }
+    snprintf(command, sizeof command, "cd %s && { %s -std=c99 -pedantic -Wall -Wextra -Werror %s @f%d m%d.c -o m%d -lm && %s ./m%d <in >out; } >said 2>&1", b->dir, cc && *cc ? cc : "cc",
+             flags ? flags : "-O1", k, k, k, runner ? runner : "", k);
+    return said(b, system(command), reason, size) && read_outputs(b, c, reason, size);
 }
 
 void emit_batch_free(emit_batch *b) {

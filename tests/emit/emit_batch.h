@@ -14,6 +14,7 @@ typedef struct emit_case {
     compare_rule rule;
     int n_states, state_in[16], state_out[16];      /* pairs of ports that NAME_step carries: they are no parameters of it */
     bool step;                              /* the text must have NAME_step */
+    bool with_main;                         /* a program of its own, run by emit_batch_main */
     /* filled by emit_batch_add */
     bool constant[16];                      /* input i was given at conversion: no parameter */
     bool open;                              /* converted with other sizes than it runs with */
@@ -28,6 +29,8 @@ bool emit_batch_add(emit_batch *b, emit_case *c, char *reason, size_t size, bool
 bool emit_batch_compile(emit_batch *b, char *reason, size_t size);
 /* Runs case i (NAME_run) and compares. */
 bool emit_batch_run(emit_batch *b, int i, char *reason, size_t size);
+/* The same for the last case, as a program compiled with $CC $EMIT_CFLAGS and started by $EMIT_RUNNER (qemu, say). */
+bool emit_batch_main(emit_batch *b, char *reason, size_t size);
 /* Function NAME%d of case i in the compiled object: run(in, out), step(in, out), reset(), put(state, from). */
 void *emit_batch_symbol(const emit_batch *b, const char *name, int i);
 void emit_batch_free(emit_batch *b);
