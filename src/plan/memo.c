@@ -32,13 +32,16 @@ static bool same_const(const ir_const *a, const ir_const *b) {
     return a->tensor.data == b->tensor.data || (tensor_bytes(&a->tensor, &bytes) && bytes <= SMALL && !memcmp(a->tensor.data, b->tensor.data, bytes));
 }
 
-static bool is_large(const op_ctx *c, const clstm_tensor *out) {
+/* What has a constant of some size, made of constants alone: of an input that is absent nothing hangs, of one that only has a shape all does. */
+static bool is_worth_it(const op_ctx *c, const clstm_tensor *out) {
     size_t bytes;
+    for (int k = 0; k < c->n_in; k++)
+        if (c->node->inputs[k] && !c->consts[k]) return false;
     return c->n_out == 1 && c->n_in <= MOST_INPUTS && tensor_bytes(out, &bytes) && bytes >= LARGE;
 }
 
 ir_const *plan_memo_find(const plan_memo *m, const op_ctx *c) {
-    bool large = c->n_out == 1 && c->out[0] && is_large(c, &c->out[0]->tensor);
+    bool large = c->n_out == 1 && c->out[0] && is_worth_it(c, &c->out[0]->tensor);
     for (size_t i = 0; large && i < m->count; i++) {
         const folded *f = &m->entries[i];
         bool same = same_operator(f->node, c->node);
@@ -49,7 +52,7 @@ ir_const *plan_memo_find(const plan_memo *m, const op_ctx *c) {
 }
 
 void plan_memo_add(plan_memo *m, const op_ctx *c, ir_const *made) {
-    if (!is_large(c, &made->tensor) || m->count == MOST_ENTRIES || !util_grow((void **)&m->entries, &m->capacity, m->count + 1, sizeof *m->entries)) return;
+    if (!is_worth_it(c, &made->tensor) || m->count == MOST_ENTRIES || !util_grow((void **)&m->entries, &m->capacity, m->count + 1, sizeof *m->entries)) return;
     folded *f = &m->entries[m->count++];
     *f = (folded){.node = c->node, .out = ir_const_ref(made)};     /* a node's own memory stays as long as its graph */
     for (int k = 0; k < c->n_in; k++) f->in[k] = ir_const_ref(c->consts[k]);

@@ -107,6 +107,23 @@ START_TEST(weights_folded_once)
 }
 END_TEST
 
+/* Of a shape alone nothing is known but the shape: two of them are two results. */
+START_TEST(shapes_folded_apart)
+{
+    model_text t = model_text_load(model_text_graph("x:f[64,64] a:f[100,100]", "y:f b:f", "EyeLike x > p; EyeLike a > q; Add x,p > y; Add a,q > b", NULL), NULL);
+    static float x[64 * 64], a[100 * 100];
+    clstm_tensor tx = clstm_tensor_view(CLSTM_FLOAT, 2, (int64_t[]){64, 64}, x), ta = clstm_tensor_view(CLSTM_FLOAT, 2, (int64_t[]){100, 100}, a);
+    clstm_status s = clstm_session_set_input(t.session, 0, &tx, &t.err);
+    if (s == CLSTM_OK) s = clstm_session_set_input(t.session, 1, &ta, &t.err);
+    if (s == CLSTM_OK) s = clstm_session_run(t.session, &t.err);
+    ck_assert_msg(s == CLSTM_OK, "%s", t.err.message);
+    const float *y = clstm_session_output(t.session, 0)->tensor.data, *b = clstm_session_output(t.session, 1)->tensor.data;
+    for (int i = 0; i < 64 * 64; i++) ck_assert_float_eq(y[i], (float)(i % 65 == 0));
+    for (int i = 0; i < 100 * 100; i++) ck_assert_float_eq(b[i], (float)(i % 101 == 0));
+    model_text_done(&t);
+}
+END_TEST
+
 /* The same graph as it stands: every node is a call. */
 START_TEST(interpreted)
 {
@@ -325,6 +342,7 @@ Suite *unit_suite(void) {
     unit_add(s, "before_and_after", before_and_after);
     unit_add(s, "nothing_to_do", nothing_to_do);
     unit_add(s, "weights_folded_once", weights_folded_once);
+    unit_add(s, "shapes_folded_apart", shapes_folded_apart);
     unit_add(s, "interpreted", interpreted);
     unit_add(s, "evictions", evictions);
     unit_add(s, "row_of_an_old_opset", row_of_an_old_opset);
