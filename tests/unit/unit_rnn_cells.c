@@ -414,6 +414,8 @@ static void look(void *user, const ir_node *node, const rnn_trace_step *s) {
     }
 }
 
+enum { TRACED = 10 };     /* cases of each operator and type */
+
 START_TEST(traced) {
     int found[3][ORACLE_TYPES] = {{0}}, enough = 0;
     for (uint64_t seed = 60000; enough < 3 * ORACLE_TYPES; seed++) {
@@ -422,7 +424,7 @@ START_TEST(traced) {
         seen k = {.c = &c, .r = &r};
         struct op_trace sink = {&k, look};
         ck_assert_ptr_null(oracle_case_make(&c, FAMILY_SMALL, seed));
-        if (c.out[OUT_Y].present && c.T > 0 && c.B > 0 && found[c.op][c.type] < 25) {
+        if (c.out[OUT_Y].present && c.T > 0 && c.B > 0 && found[c.op][c.type] < TRACED) {
             size_t want = c.T * c.B * c.D;
             for (size_t b = 0; c.in[IN_LENS].present && b < c.B; b++) want -= (c.T - (size_t)((int32_t *)c.in[IN_LENS].bytes)[b]) * c.D;
             expect_steps(&k);
@@ -433,7 +435,7 @@ START_TEST(traced) {
             expect_oracle(&c, &r, "traced");
             rig_close(&r);
             free(k.exact);
-            enough += ++found[c.op][c.type] == 25;
+            enough += ++found[c.op][c.type] == TRACED;
         }
         oracle_case_free(&c);
     }
