@@ -300,7 +300,9 @@ static bool is_candidate(const ir_graph *g, const ir_value *v) {
 /* h is the same function of a sum with the same weights of x: the step before, whose own state was folded away. */
 static bool of_same_layer(recover_cell *c) {
     recover_cell before = *c;
-    if (!recover_gate(&before, c->h, 0, &before.gate[0])) return false;
+    bool same = recover_gate(&before, c->h, 0, &before.gate[0]);
+    c->no_memory |= before.no_memory;
+    if (!same) return false;
     const recover_sum *now = &c->gate[0], *then = &before.gate[0];
     for (int i = 0; i < now->n_products; i++)
         for (int k = 0; k < then->n_products; k++)
@@ -336,7 +338,7 @@ static bool match(recover_cell *c, ir_node *n, bool gated, bool starts) {
 }
 
 static clstm_status recover_in(ir_graph *g, recover_weights **weights, bool *found, clstm_error *err) {
-    recover_cell cell;
+    recover_cell cell = {0};
     bool here = false;
     size_t tried = g->n_nodes;
     for (size_t i = 0; i < g->n_nodes; i++)
@@ -351,6 +353,7 @@ static clstm_status recover_in(ir_graph *g, recover_weights **weights, bool *fou
                 if (known) UTIL_TRY(recover_emit(g, &cell, weights, &here, err));
                 if (known) continue;
             }
+            if (cell.no_memory) return util_no_memory(err);
             for (size_t k = before; k < g->n_nodes; k++) g->nodes[k]->mark = IR_DEAD;
         }
     if (!here) {

@@ -38,6 +38,7 @@ typedef struct recover_cell {
     recover_sum gate[RECOVER_GATES];    /* in ONNX order; a GRU's hidden gate that is reset after has its recurrent part in gate[3] */
     ir_node *inner[RECOVER_INNER];      /* the nodes that the new one takes the place of */
     int n_inner;
+    bool no_memory;                     /* ran out while it was looked at */
 } recover_cell;
 
 /* The weights of a cell and what they were made of: the other cells of a chain share them. */

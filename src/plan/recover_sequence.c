@@ -41,7 +41,7 @@ static ir_value *index_of(ir_graph *g, int64_t at) {
     return v;
 }
 
-/* The step's slice of x: all gates have the same value. */
+/* The step's slice of x: all gates have the same value. NULL only without memory. */
 static ir_value *step_of(const recover_cell *c, ir_value *x, const slice *s) {
     ir_graph *g = c->graph;
     for (size_t i = g->n_nodes; i-- > 0;)
@@ -74,6 +74,7 @@ static bool take(recover_cell *c, recover_sum *sum, ir_value *v, const slice *s,
     if (recover_is(n, "MatMul")) {
         if (!same_steps(n->inputs[0], v)) return false;
         ir_value *x = step_of(c, n->inputs[0], s);
+        c->no_memory |= !x;
         return x && recover_add_product(c, sum, x, n->inputs[1], v, s->step);
     }
     if (!recover_is(n, "Add")) return false;

@@ -278,7 +278,9 @@ static int check_model(const scene *scene, const char *path, void *zeros, size_t
     for (batch = 1; batch <= 4 && first.status != CLSTM_OK; batch += first.status != CLSTM_OK)
         for (length = 8; length >= 2 && first.status != CLSTM_OK; length -= first.status != CLSTM_OK)
             first = whole_pass(scene, path, -1, zeros, size, &again);
-    if (first.status == CLSTM_BAD_ARGUMENT) {
+    /* what is run must run; what else is tried may be refused for a model whose constants fit one size only */
+    bool refused_ok = scene->act != run_on_zeros && (first.status == CLSTM_BAD_MODEL || first.status == CLSTM_UNSUPPORTED);
+    if (first.status == CLSTM_BAD_ARGUMENT || refused_ok) {
         printf("skip %s: %s: %s\n", scene->name, path, first.err.message);
         return -1;
     }
