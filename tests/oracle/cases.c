@@ -367,6 +367,23 @@ static const char *expect(oracle_case *c, bool *fair)
     return why;
 }
 
+long double oracle_last_tolerance(const oracle_case *c, int k, size_t i)
+{
+    enum { MANY = 64 };
+    long double drift = c->drift[k], *noisy = calloc(c->out[k].count + 1, sizeof *noisy);
+    oracle_problem p = oracle_case_problem(c);
+    oracle_result result = {.Y = k == OUT_Y ? noisy : NULL, .Y_h = k == OUT_H ? noisy : NULL, .Y_c = k == OUT_C ? noisy : NULL};
+    for (uint64_t sample = SAMPLES; noisy != NULL && sample < MANY; sample++) {
+        oracle_set_noise(&p, c->seed + sample);
+        if (oracle_run(&p, &result) != NULL)
+            break;
+        for (size_t e = 0; e < c->out[k].count; e++)
+            drift = fmaxl(drift, fabsl(c->exact[k][e] - noisy[e]));
+    }
+    free(noisy);
+    return oracle_allowed(c->type, c->exact[k][i], drift);
+}
+
 static const char *draw_values(oracle_case *c, uint64_t *s)
 {
     double gain = 1;

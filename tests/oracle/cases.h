@@ -85,6 +85,8 @@ long double oracle_error_ulp(oracle_type t, long double expected, long double go
  * that off (one sample of the noise is not its worst; a wrong gate is off by thousands of times as much). For the
  * half types, where one flipped rounding of a state is one ulp by itself, 2 ulp and twice that. */
 long double oracle_tolerance(const oracle_case *c, int k, size_t i);
+/* The same after many more samples of the noise, for a case that fails by a little: of few samples the largest may be far from the worst. */
+long double oracle_last_tolerance(const oracle_case *c, int k, size_t i);
 /* The same for any value whose drift is known. */
 long double oracle_allowed(oracle_type t, long double expected, long double drift);
 /* Makes of p the disturbed problem: the errors that a sound implementation makes, a rounding of every term of a gate's input and of
