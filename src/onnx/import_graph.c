@@ -49,11 +49,16 @@ clstm_status onnx_resolve(importer *im, const onnx_scope *sc, const char *name, 
     return CLSTM_OK;
 }
 
+int onnx_version(const onnx_call *call, const char *domain) {
+    for (size_t i = 0; i < call->n_imports; i++)
+        if (!strcmp(onnx_domain(call->imports[i]->domain), domain)) return (int)call->imports[i]->version;
+    return 0;
+}
+
 clstm_status onnx_opset(importer *im, const onnx_call *call, const char *domain, int *version) {
     char shown[96];
-    for (size_t i = 0; i < call->n_imports; i++)
-        if (!strcmp(onnx_domain(call->imports[i]->domain), domain)) { *version = (int)call->imports[i]->version; return CLSTM_OK; }
-    return util_fail(im->err, CLSTM_BAD_MODEL, "domain \"%s\" is used but not imported", util_escape(shown, sizeof shown, domain));
+    *version = onnx_version(call, domain);
+    return *version ? CLSTM_OK : util_fail(im->err, CLSTM_BAD_MODEL, "domain \"%s\" is used but not imported", util_escape(shown, sizeof shown, domain));
 }
 
 clstm_status onnx_operator(importer *im, const char *domain, const char *name, int version, const op_desc **op) {
@@ -181,7 +186,8 @@ static clstm_status new_node(importer *im, const onnx_scope *sc, onnx_pending *p
     int version;
     if (!*op_type) return util_fail(im->err, CLSTM_BAD_MODEL, "has no operator");
     UTIL_TRY(onnx_opset(im, sc->call, domain, &version));
-    UTIL_TRY(onnx_operator(im, domain, op_type, version, &op));
+    clstm_status s = onnx_operator(im, domain, op_type, version, &op);
+    if (s != CLSTM_OK) { im->unknown = np; return s; }
     p->node = ir_node_new(sc->graph, op_type, domain, version, node_name(name, sizeof name, sc->call, np), (int)trimmed(np->input, np->n_input), (int)n_out);
     if (!p->node) return util_no_memory(im->err);
     p->node->op = op;
@@ -294,7 +300,7 @@ clstm_status onnx_import_root(importer *im, const Onnx__GraphProto *gp, onnx_cal
     onnx_scope sc = {.graph = im->root, .call = call};
     clstm_status s = build(im, &sc, gp);
     onnx_scope_clear(&sc);
-    return s;
+    return s != CLSTM_OK && im->unknown ? onnx_unknown_others(im, call, s) : s;
 }
 
 clstm_status onnx_import_body(importer *im, const onnx_scope *around, const Onnx__GraphProto *gp, ir_graph *parent, ir_graph **out) {

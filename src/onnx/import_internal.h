@@ -3,6 +3,7 @@
  *   import_graph.c     graphs, bodies and nodes
  *   import_function.c  local functions, inlined at their calls
  *   import_attr.c      attributes
+ *   import_unknown.c   every unknown operator of a model that is refused for one
  *   import_tensor.c    tensors in every storage form; import_sparse.c sparse ones
  *   import_type.c      declared types
  *   import_names.c     tables of names */
@@ -66,6 +67,7 @@ typedef struct importer {
     onnx_external *external;
     ir_const **shared;                      /* by tensor index: constants of functions' bodies, shared by their calls */
     int64_t n_nodes, inlined_bytes, sparse_elements;
+    const Onnx__NodeProto *unknown;         /* the node whose operator has no row, when that is why the import ends */
     clstm_error *err;
 } importer;
 
@@ -97,10 +99,13 @@ clstm_status onnx_scope_seal(importer *im, onnx_scope *sc);
 void onnx_scope_clear(onnx_scope *sc);
 /* The value of a name, looked for outwards; *out NULL for an absent input of a function. */
 clstm_status onnx_resolve(importer *im, const onnx_scope *sc, const char *name, ir_value **out);
-/* The version at which `domain` is imported. */
+/* The version at which `domain` is imported, 0 for one that is not; onnx_opset says that. */
+int onnx_version(const onnx_call *call, const char *domain);
 clstm_status onnx_opset(importer *im, const onnx_call *call, const char *domain, int *version);
 /* The row of an operator; CLSTM_UNSUPPORTED when there is none. */
 clstm_status onnx_operator(importer *im, const char *domain, const char *name, int version, const op_desc **op);
+/* The model is refused for im->unknown: adds its other unknown operators to the message. Returns s. */
+clstm_status onnx_unknown_others(importer *im, const onnx_call *root, clstm_status s);
 
 /* Sorts the model's functions for onnx_function_find. */
 clstm_status onnx_functions_index(importer *im);

@@ -430,6 +430,46 @@ static pbuf function(const char *name, pbuf node) {
     return f;
 }
 
+static pbuf own_node(const char *op, const char *out) {
+    pbuf n = pb_node(op, "", "x", out);
+    pb_text(&n, F_NODE_DOMAIN, "own");
+    return n;
+}
+
+/* A model is refused for one operator; all that it lacks are named, those of bodies and functions too, each once. */
+START_TEST(unknown_operators) {
+    pbuf g = pb_graph(), n = pb_node("If", "", "x", "z"), body = {0}, branch = pb_attr("then_branch", 5), opset = {0};
+    pb_msg(&body, F_GRAPH_NODE, own_node("Deep", "d"));
+    pb_msg(&branch, 6, body);
+    pb_msg(&n, F_NODE_ATTR, branch);
+    pb_msg(&g, F_GRAPH_NODE, n);
+    pb_msg(&g, F_GRAPH_NODE, pb_node("Frobnicate", "", "x", "y"));
+    pb_msg(&g, F_GRAPH_NODE, pb_node("Neg", "", "x", "w"));
+    pb_msg(&g, F_GRAPH_NODE, own_node("Wide", "v"));
+    pb_msg(&g, F_GRAPH_NODE, own_node("Wide", "u"));
+    pb_msg(&g, F_GRAPH_NODE, pb_node("Frobnicate", "", "x", "t"));
+    pb_msg(&g, F_GRAPH_NODE, pb_node("F", "", "x", "s"));
+    pbuf b = pb_model(g);
+    pb_text(&opset, 1, "own");
+    pb_int(&opset, 2, 1);
+    pb_msg(&b, F_MODEL_OPSET, opset);
+    pb_msg(&b, F_MODEL_FUNCTION, function("F", pb_node("Old", "", "a", "b")));
+    refused(b, CLSTM_UNSUPPORTED, "node 1 \"\" (Frobnicate): operator Frobnicate is not supported; neither are own.Deep, own.Wide, Old");
+    g = pb_graph();
+    for (int i = 0; i < 20; i++) {
+        char op[8], out[8];
+        snprintf(op, sizeof op, "Op%d", i);
+        snprintf(out, sizeof out, "o%d", i);
+        pb_msg(&g, F_GRAPH_NODE, own_node(op, out));
+    }
+    b = pb_model(g), opset = (pbuf){0};
+    pb_text(&opset, 1, "own");
+    pb_int(&opset, 2, 1);
+    pb_msg(&b, F_MODEL_OPSET, opset);
+    refused(b, CLSTM_UNSUPPORTED, "neither are own.Op1, own.Op2, own.Op3, own.Op4, own.Op5, own.Op6, own.Op7, own.Op8, own.Op9, own.Op10, own.Op11, own.Op12 and others");
+}
+END_TEST
+
 START_TEST(functions) {
     pbuf b = with_node(pb_node("F", "call", "x", "y"));
     pb_msg(&b, F_MODEL_FUNCTION, function("F", pb_node("F", "again", "a", "b")));
@@ -547,6 +587,7 @@ Suite *unit_suite(void) {
     unit_add(s, "sparse tensors", sparse_tensors);
     unit_add(s, "attributes", attributes);
     unit_add(s, "functions", functions);
+    unit_add(s, "unknown_operators", unknown_operators);
     unit_add(s, "versions", versions);
     unit_add(s, "types", types);
     return s;
