@@ -12,6 +12,11 @@ trap 'exit 1' HUP INT TERM
 : "${CC:=cc}"
 cd "$CLSTM_BUILDDIR" || exit 1
 
+mkdir "$root/two words" && said=$(cd "$root/two words" && "$CLSTM_SRCDIR/configure" 2>&1)
+if [ $? = 1 ] && case $said in *"must have no space: "*"/two words") true;; *) false;; esac; then pass "no build in a path with a space"
+else fail "no build in a path with a space" "$said"; fi
+rm -rf "$root/two words"
+
 if make -s install DESTDIR="$root" >"$root.log" 2>&1; then pass "make install"; else fail "make install" "$(tail -n 3 "$root.log")"; fi
 rm -f "$root.log"
 one() { find "$root" -name "$1" \( -type f -o -type l \) | head -n 1; }
