@@ -1,10 +1,13 @@
 #!/bin/sh
-# Every model at hand in pieces cut at random; what does not stream is refused by its node; public models call by call.
+# Every model at hand in pieces cut at random, random models too; what does not stream is refused by its node; public models call by call.
+# CLSTM_SEQUENCES random models from seed CLSTM_SEQUENCE_SEED on.
 set -u
 . "$CLSTM_SRCDIR/tests/lib.sh"
 program=$CLSTM_BUILDDIR/tests/streams/cuts
-log=$(mktemp "${TMPDIR:-/tmp}/clstm-cuts.XXXXXX") || exit 1
-trap 'rm -f "$log"' EXIT
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/clstm-cuts.XXXXXX") || exit 1
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+log=$scratch/log
 run() {
     "$program" "$@" >"$log" 2>&1
     grep -v '^[0-9]* passed' "$log"
@@ -32,5 +35,26 @@ if [ -d "$CLSTM_SHARED/vectors/pytorch" ]; then
     run --chain "$CLSTM_SHARED"/vectors/real/*
 else
     skip 'public models in pieces and call by call' 'vectors/ is not there'
+fi
+
+# A failing model stays under its seed: `random_sequences DIR SEED 1` writes it again.
+random() {
+    mkdir "$scratch/models"
+    "$CLSTM_BUILDDIR/tests/streams/random_sequences" "$scratch/models" "$1" "$2" || fail "random models from seed $1 on"
+    run "$scratch"/models/* >"$scratch/said"
+    grep '^not ok' "$scratch/said"
+    streamed=$((streamed + $(grep -c '^ok .* along axis' "$log")))
+    rm -rf "$scratch/models"
+}
+if [ -x "$CLSTM_BUILDDIR/tests/streams/random_sequences" ]; then
+    seed=${CLSTM_SEQUENCE_SEED:-1} left=${CLSTM_SEQUENCES:-600} streamed=0
+    asked=$left
+    while [ "$left" -gt 0 ]; do
+        random "$seed" $((left < 2000 ? left : 2000))
+        seed=$((seed + 2000)) left=$((left - 2000))
+    done
+    if [ "$streamed" -gt $((asked / 5)) ]; then pass "$streamed of $asked random models stream"; else fail "only $streamed of $asked random models stream"; fi
+else
+    skip 'random models in pieces' 'Check is not there'
 fi
 finish

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void cell_say(cell_text *t, const char *format, ...) {
@@ -14,7 +15,7 @@ void cell_say(cell_text *t, const char *format, ...) {
     va_start(a, format);
     int n = vsnprintf(t->s + t->n, sizeof t->s - t->n, format, a);
     va_end(a);
-    ck_assert(n >= 0 && (size_t)n < sizeof t->s - t->n);
+    if (n < 0 || (size_t)n >= sizeof t->s - t->n) abort();      /* not a check: programs without Check's runner write models too */
     t->n += (size_t)n;
 }
 
