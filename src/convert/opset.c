@@ -193,6 +193,31 @@ static clstm_status resize_inputs(ir_node *n, bool up, clstm_error *err) {
     return up || all ? CLSTM_OK : util_fail(err, CLSTM_UNSUPPORTED, "needs its inputs roi and scales before opset 13");
 }
 
+static int64_t entry(const ir_node *n, const char *list, size_t i, int64_t otherwise) {
+    size_t count;
+    const int64_t *v = op_attr_ints(n, list, &count);
+    return i < count ? v[i] : otherwise;
+}
+
+/* Before 22 a last window that starts in the padding behind counts; none does where the padding and a stride fit into the window. */
+static clstm_status last_window(ir_node *n, bool up, clstm_error *err) {
+    size_t nd;
+    const int64_t *kernel = op_attr_ints(n, "kernel_shape", &nd);
+    if (up || !op_attr_int(n, "ceil_mode")) return CLSTM_OK;
+    for (size_t i = 0; i < nd; i++) {
+        int64_t span = (kernel[i] - 1) * entry(n, "dilations", i, 1) + 1;
+        if (entry(n, "pads", nd + i, 0) + entry(n, "strides", i, 1) > span)
+            return util_fail(err, CLSTM_UNSUPPORTED, "its last window may start in the padding, which means another thing before opset 22");
+    }
+    return CLSTM_OK;
+}
+
+/* Before 18 the operators on optional values took nothing else. */
+static clstm_status only_optional(ir_node *n, bool up, clstm_error *err) {
+    if (up || (n->n_in && n->inputs[0] && n->inputs[0]->optional)) return CLSTM_OK;
+    return util_fail(err, CLSTM_UNSUPPORTED, "takes nothing but an optional before opset 18");
+}
+
 static clstm_status other_meaning(ir_node *n, bool up, clstm_error *err) {
     (void)n, (void)up;
     return util_fail(err, CLSTM_UNSUPPORTED, "means another thing in that version");
@@ -200,8 +225,8 @@ static clstm_status other_meaning(ir_node *n, bool up, clstm_error *err) {
 
 static const struct { int since; const char *ops; clstm_status (*change)(ir_node *n, bool up, clstm_error *err); } changes[] = {
     {6, "Tile", other_meaning}, {9, "Scan", other_meaning}, {11, "Resize", other_meaning}, {13, "Resize", resize_inputs},
-    {13, "Softmax LogSoftmax Hardmax", softmax_axis}, {18, "Split", split_outputs}, {20, "GridSample", sample_mode},
-    {21, "GroupNormalization", other_meaning},
+    {13, "Softmax LogSoftmax Hardmax", softmax_axis}, {18, "Split", split_outputs}, {18, "OptionalGetElement OptionalHasElement", only_optional}, {20, "GridSample", sample_mode},
+    {21, "GroupNormalization", other_meaning}, {22, "AveragePool LpPool MaxPool", last_window},
 };
 
 /* ---- nodes --------------------------------------------------------------------------------------------------------------------------- */

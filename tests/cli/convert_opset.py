@@ -99,6 +99,7 @@ body = helper.make_graph([node("ReduceSum", ["x", "one"], ["s"], keepdims=0)], "
 other = helper.make_graph([node("ReduceMax", ["x"], ["m"], axes=[1], keepdims=0)], "else", [], [helper.make_tensor_value_info("m", 1, [3])])
 same("bodies", everywhere, [node("ReduceSum", ["x"], ["t"], keepdims=0), node("Greater", ["t", "t0"], ["q"]), node("If", ["q"], ["y"], then_branch=body, else_branch=other)],
      {"x": (3, 4)}, ["y"], 13, [("one", ints(1)), ("t0", np.zeros((), np.float32))], [3])
+same("windows that fit", everywhere, [node("AveragePool", ["x"], ["y"], kernel_shape=[3], strides=[2], pads=[1, 1], ceil_mode=1)], {"x": (1, 2, 6)}, ["y"], 22)
 
 refused("layout", ("(LSTM)", "layout", "opset 13"), 13, [node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=3, direction="bidirectional", layout=1)], {"x": (2, 5, 4)}, ["y"], 14, w)
 refused("a Softmax within", ("(Softmax)", "axis"), 12, [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 4)}, ["y"], 13)
@@ -111,6 +112,8 @@ refused("axes that the run makes", ("(Unsqueeze)", "axes"), 12,
          node("Reshape", ["a", "one"], ["b"]), node("Unsqueeze", ["x", "b"], ["y"])], {"x": ("a", "b")}, ["y"], 13, [("one", ints(1))])
 refused("allowzero", ("(Reshape)", "allowzero"), 13, [node("Reshape", ["x", "s"], ["y"], allowzero=1)], {"x": (0, 4)}, ["y"], 14, [("s", ints(4, 0))])
 refused("a repeated reduction", ("(ScatterND)", "reduction"), 13, [node("ScatterND", ["x", "i", "u"], ["y"], reduction="add")], {"x": (4,)}, ["y"], 16, [("i", ints(1)[None]), ("u", np.ones(1, np.float32))])
+refused("a window in the padding", ("(MaxPool)", "opset 22"), 21, [node("MaxPool", ["x"], ["y"], kernel_shape=[3], strides=[3], pads=[1, 1], ceil_mode=1)], {"x": (1, 1, 2)}, ["y"], 22)
+refused("an element of what is no optional", ("(OptionalGetElement)", "opset 18"), 17, [node("OptionalGetElement", ["x"], ["y"])], {"x": (2,)}, ["y"], 18)
 
 # ---- element types against the schemas
 TYPES = {"tensor(bfloat16)": 16, "tensor(int8)": 3, "tensor(int32)": 6}
