@@ -10,13 +10,25 @@
 #include <clstm/convert.h>
 #include <string.h>
 
-/* Fixes the dimension of that name in every input. */
-static void fix_dim(ir_graph *g, const clstm_convert_dim *dim) {
-    for (size_t i = 0; i < g->n_in; i++) {
-        ir_value *v = g->inputs[i];
-        for (int d = 0; d < v->type.rank; d++)
-            if (v->dim_names[d] && !strcmp(v->dim_names[d], dim->name)) { v->type.dims[d] = dim->size; v->dim_names[d] = NULL; }
+/* What of a model is written: its graph, and outputs as they are declared. */
+typedef struct draft { const clstm_model *m; ir_graph *g; clstm_port *outputs; } draft;
+
+static bool fix_sizes(clstm_tensor *t, const char **names, const clstm_convert_dim *dim) {
+    bool found = false;
+    for (int d = 0; d < t->rank; d++) {
+        if (!names[d] || strcmp(names[d], dim->name) != 0) continue;
+        t->dims[d] = dim->size;
+        names[d] = NULL;
+        found = true;
     }
+    return found;
+}
+
+/* Fixes the dimension of that name in every input, and in the outputs that share it. */
+static void fix_dim(draft *w, const clstm_convert_dim *dim) {
+    bool found = false;
+    for (size_t i = 0; i < w->g->n_in; i++) found |= fix_sizes(&w->g->inputs[i]->type, w->g->inputs[i]->dim_names, dim);
+    for (size_t i = 0; i < w->g->n_out && found; i++) fix_sizes(&w->outputs[i].tensor, w->outputs[i].dim_names, dim);
 }
 
 static clstm_status misfit(const clstm_port *p, const char *what, clstm_error *err) {
@@ -25,7 +37,7 @@ static clstm_status misfit(const clstm_port *p, const char *what, clstm_error *e
 }
 
 /* Gives input `v` its value, or the sizes of its shape. */
-static clstm_status know_input(ir_graph *g, ir_value *v, const clstm_port *p, const clstm_tensor *t, clstm_error *err) {
+static clstm_status know_input(draft *w, ir_value *v, const clstm_port *p, const clstm_tensor *t, clstm_error *err) {
     const clstm_tensor *declared = &p->tensor;
     if (p->kind != CLSTM_KIND_TENSOR || (t->data && t->type != declared->type)) return misfit(p, "another type", err);
     if (declared->rank >= 0 && declared->rank != t->rank) return misfit(p, "another rank", err);
@@ -34,7 +46,7 @@ static clstm_status know_input(ir_graph *g, ir_value *v, const clstm_port *p, co
     for (int d = 0; d < t->rank; d++) {
         if (t->dims[d] < 0) continue;
         if (v->type.dims[d] >= 0 && v->type.dims[d] != t->dims[d]) return misfit(p, "another size", err);
-        if (v->dim_names[d]) fix_dim(g, &(clstm_convert_dim){v->dim_names[d], t->dims[d]});
+        if (v->dim_names[d]) fix_dim(w, &(clstm_convert_dim){v->dim_names[d], t->dims[d]});
         v->type.dims[d] = t->dims[d];
     }
     if (!t->data) return CLSTM_OK;
@@ -53,12 +65,14 @@ static bool has_value(const clstm_model *m, const clstm_convert_onnx_options *o,
 }
 
 /* Takes what is known of inputs into the graph. */
-static clstm_status know_inputs(const clstm_model *m, ir_graph *g, const clstm_convert_onnx_options *o, clstm_error *err) {
+static clstm_status know_inputs(draft *w, const clstm_convert_onnx_options *o, clstm_error *err) {
+    const clstm_model *m = w->m;
+    ir_graph *g = w->g;
     for (size_t k = 0; k < o->n_known; k++) {
         char text[128];
         int i = clstm_model_find_input(m, o->known[k].name);
         if (i < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "the model has no input \"%s\"", util_escape(text, sizeof text, o->known[k].name));
-        UTIL_TRY(know_input(g, g->inputs[i], &m->inputs[i], &o->known[k].tensor, err));
+        UTIL_TRY(know_input(w, g->inputs[i], &m->inputs[i], &o->known[k].tensor, err));
     }
     size_t n = 0;
     for (size_t i = 0; i < g->n_in; i++)
@@ -86,13 +100,16 @@ static clstm_status keep_metadata(const clstm_model *m, const clstm_convert_onnx
 static clstm_status write_clone(const clstm_model *m, ir_graph *g, const clstm_convert_onnx_options *o, clstm_convert_sink sink, void *user,
                                 clstm_error *err) {
     op_env env = {.limits = &m->limits};
+    draft w = {m, g, util_arena_alloc(g->arena, g->n_out + 1, sizeof *w.outputs)};
+    if (!w.outputs) return util_no_memory(err);
+    memcpy(w.outputs, m->outputs, g->n_out * sizeof *w.outputs);
     for (size_t i = 0; i < o->n_dims; i++) {
         if (o->dims[i].size < 0) return util_fail(err, CLSTM_BAD_ARGUMENT, "a dimension of size %lld", (long long)o->dims[i].size);
-        fix_dim(g, &o->dims[i]);
+        fix_dim(&w, &o->dims[i]);
     }
-    UTIL_TRY(know_inputs(m, g, o, err));
+    UTIL_TRY(know_inputs(&w, o, err));
     if (o->n_dims || o->n_known) UTIL_TRY(plan_optimise(g, &env, false, err));
-    UTIL_TRY(convert_tidy(g, m->outputs, err));
+    UTIL_TRY(convert_tidy(g, w.outputs, err));
     onnx_model out = m->onnx;
     out.graph = g;
     UTIL_TRY(keep_metadata(m, o, &out, g->arena, err));
