@@ -2,6 +2,7 @@
  *   short     read and write move seven bytes at most, and every third call is interrupted before it moves any
  *   named     the file system has no unnamed files (O_TMPFILE)
  *   slow      a write into a regular file takes a tenth of a second and more
+ *   parted    half a second passes before a header takes its name
  *   cut       a file loses its bytes once it is mapped
  *   touched   a file is written to once it is mapped
  *   beside    every file but the first is
@@ -23,6 +24,7 @@ ssize_t read(int fd, void *to, size_t size);
 ssize_t write(int fd, const void *from, size_t size);
 int open(const char *path, int flags, ...);
 int open64(const char *path, int flags, ...);
+int rename(const char *from, const char *to);
 void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 void *mmap64(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 #pragma GCC visibility pop
@@ -90,6 +92,14 @@ static int open_any(__typeof__(&open) next, const char *path, int flags, mode_t 
     }
 OPEN(open)
 OPEN(open64)
+
+int rename(const char *from, const char *to)
+{
+    size_t n = strlen(to);
+    if (asked("parted") && n > 2 && strcmp(to + n - 2, ".h") == 0)
+        usleep(500000);
+    return NEXT(rename)(from, to);
+}
 
 /* The tools map models only, for reading. */
 static void *change(void *mapped, int fd, int protection)
