@@ -40,7 +40,7 @@ static clstm_status read_conv(op_ctx *c, conv *v) {
     v->channels = w->dims[1];
     v->outputs = w->dims[0];
     v->in_size = tensor_span(x, 2, x->rank);
-    v->out_size = v->w.out[0] * v->w.out[1] * v->w.out[2];
+    if (!util_mul(v->w.out[0], v->w.out[1], &v->out_size) || !util_mul(v->out_size, v->w.out[2], &v->out_size)) return op_bad_model(c, "the output is too large");
     v->kernel = v->w.kernel[0] * v->w.kernel[1] * v->w.kernel[2];
     return CLSTM_OK;
 }

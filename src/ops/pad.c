@@ -45,8 +45,9 @@ static clstm_status infer(op_ctx *c) {
     int64_t before[CLSTM_MAX_RANK], after[CLSTM_MAX_RANK], dims[CLSTM_MAX_RANK];
     UTIL_TRY(read_pads(c, before, after));
     for (int d = 0; d < x->rank; d++) {
-        int64_t left = x->dims[d] + (before[d] < 0 ? before[d] : 0) + (after[d] < 0 ? after[d] : 0);
-        if (before[d] < -x->dims[d] || after[d] < -x->dims[d] || left < 0) return op_bad_model(c, "the pads cut more than axis %d has", d);
+        int64_t left = -1;
+        if (before[d] >= -x->dims[d] && after[d] >= -x->dims[d]) left = x->dims[d] + (before[d] < 0 ? before[d] : 0) + (after[d] < 0 ? after[d] : 0);
+        if (left < 0) return op_bad_model(c, "the pads cut more than axis %d has", d);
         if (__builtin_add_overflow(x->dims[d], before[d], &dims[d]) || __builtin_add_overflow(dims[d], after[d], &dims[d]))
             return op_bad_model(c, "the pads are too large");
         if (left == 0 && dims[d] > 0 && mode_of(c->node) != PAD_CONSTANT) return op_bad_model(c, "axis %d has no elements to repeat", d);

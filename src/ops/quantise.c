@@ -37,9 +37,9 @@ static clstm_status read_scaling(op_ctx *ctx, scaling *s) {
         return CLSTM_OK;
     }
     s->blocked = true;
-    s->block = block;
+    s->block = block < s->axis ? block : s->axis ? s->axis : 1;
     bool fits = scale->rank == x->rank;
-    for (int d = 0; fits && d < x->rank; d++) fits = scale->dims[d] == (d == axis ? (x->dims[d] + block - 1) / block : x->dims[d]);
+    for (int d = 0; fits && d < x->rank; d++) fits = scale->dims[d] == (d == axis ? (x->dims[d] + s->block - 1) / s->block : x->dims[d]);
     return fits ? CLSTM_OK : op_bad_model(ctx, "the scale's shape does not fit blocks of %lld along axis %d", (long long)block, axis);
 }
 

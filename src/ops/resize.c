@@ -58,6 +58,9 @@ static clstm_status read_axes(op_ctx *c, int64_t *axes, int *count) {
     return CLSTM_OK;
 }
 
+/* Of what becomes an integer; the limits come far below. */
+static const float LARGEST = 1e15f;
+
 static clstm_status from_scales(op_ctx *c, resize *r, const int64_t *axes, int count, int input) {
     const ir_attr *a = ir_attr_find(c->node, "scales");
     if (input >= 0) UTIL_TRY(op_need_data(c, input));
@@ -66,7 +69,7 @@ static clstm_status from_scales(op_ctx *c, resize *r, const int64_t *axes, int c
     for (int i = 0; i < count; i++) {
         resample_axis *x = &r->axes[axes[i]];
         float scale = input >= 0 ? (float)tensor_get_double(op_in(c, input), i) : a->v.floats[i];
-        if (!(scale > 0) || (float)x->in * scale > 1e15f) return op_bad_model(c, "scale %d is %g", i, (double)scale);
+        if (!(scale > 0) || !((float)x->in * scale <= LARGEST)) return op_bad_model(c, "scale %d is %g", i, (double)scale);
         x->scale = (double)scale;
         x->out = (int64_t)floorf((float)x->in * scale);
     }
@@ -91,6 +94,7 @@ static clstm_status from_sizes(op_ctx *c, resize *r, const int64_t *axes, int co
     for (int i = 0; i < n && policy[0] == 'n'; i++) {
         resample_axis *x = &r->axes[axes[i]];
         x->scale = same;
+        if (same * (double)x->in > (double)LARGEST) return op_bad_model(c, "a scale of %g of %lld elements", same, (long long)x->in);
         x->out = (int64_t)floor(same * (double)x->in + 0.5);
     }
     return CLSTM_OK;

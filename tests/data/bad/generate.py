@@ -43,12 +43,24 @@ def graph_of_scalar(*parts):
     return field(2, "g") + field(11, field(1, "x") + field(2, field(1, field(1, 1) + field(2, b"")))) + field(12, port("y")) + b"".join(parts)
 
 
-def model(g, *rest):
-    return field(1, 8) + field(8, field(1, "") + field(2, 17)) + field(7, g) + b"".join(rest)
+def model(g, *rest, opset=17):
+    return field(1, 8) + field(8, field(1, "") + field(2, opset)) + field(7, g) + b"".join(rest)
 
 
 def nodes(*list_of_nodes):
     return b"".join(field(1, n) for n in list_of_nodes)
+
+
+def int64s(name, *values):
+    return field(5, tensor(name, [len(values)], field(9, struct.pack(f"<{len(values)}q", *values)), 7))
+
+
+def of_constant(dims, kind, bytes_each, *parts):
+    """A graph with a constant w, so that what the parts make of it is computed while loading."""
+    count = 1
+    for d in dims:
+        count *= d
+    return graph(field(5, tensor("w", dims, field(9, bytes(count * bytes_each)), kind)), *parts)
 
 
 def external(location):
@@ -121,6 +133,19 @@ files = {
                             + field(12, port("y")) + field(12, port("z")) + nodes(node("Split", ["x"], ["y", "z"]))), "limit elements"),
     "huge_sparse": (model(graph(field(15, sparse + field(3, 1 << 20) + field(3, 1 << 20)), nodes(node("Add", ["x", "w"], ["y"])))),
                     "limit elements"),
+    "pads_beyond_integers": (model(of_constant([2], 1, 4, int64s("p", -(1 << 63) + 1, -(1 << 63)), nodes(node("Pad", ["w", "p"], ["y"], "pad")))),
+                             'node 0 "pad" (Pad): the pads cut more than axis 0 has'),
+    "sizes_beyond_integers": (model(of_constant([2, 2], 1, 4, int64s("s", (1 << 63) - 1, (1 << 63) - 1),
+                                                nodes(node("Resize", ["w", "", "", "s"], ["y"], "grow")
+                                                      + field(5, field(1, "keep_aspect_ratio_policy") + field(4, "not_larger") + field(20, 3)))), opset=18),
+                              'node 0 "grow" (Resize): a scale of 4.61169e+18 of 2 elements'),
+    "block_beyond_integers": (model(of_constant([2, 4], 1, 4, field(5, tensor("s", [2, 2], field(9, bytes(16)))),
+                                                nodes(node("QuantizeLinear", ["w", "s"], ["y"], "q")
+                                                      + field(5, field(1, "block_size") + field(3, (1 << 63) - 1) + field(20, 2)))), opset=21),
+                              'node 0 "q" (QuantizeLinear): the scale\'s shape does not fit blocks of 9223372036854775807 along axis 1'),
+    "window_beyond_integers": (model(of_constant([1, 1, 1, 1], 2, 1, nodes(node("ConvInteger", ["w", "w"], ["y"], "conv")
+                                                                           + field(5, field(1, "pads") + field(8, (1 << 31) - 1) * 4 + field(20, 7))))),
+                               'node 0 "conv" (ConvInteger): the output is too large'),
     "external_outside": (model(external("../../../etc/passwd")), "not a path beneath the model's directory"),
     "external_absolute": (model(external("/etc/passwd")), "not a path beneath the model's directory"),
     "external_missing": (model(external("there_is_none")), 'external data "there_is_none": cannot be opened'),
