@@ -194,6 +194,7 @@ int main(int argc, char **argv)
         test_products(tables[i]);
         test_steps(tables[i]);
     }
+    test_mode(tables[0]);
     test_choice(argv[0], tables, count);
     test_functions(tables, count, full);
     printf("%d passed, %d failed, %d skipped\n", state.passed, state.failed, state.skipped);

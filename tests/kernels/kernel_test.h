@@ -37,6 +37,7 @@ double level_fma_f64(const kernel_table *t, double a, double b, double c);
 /* Index of the first float whose bits differ (any NaN equals any NaN), or -1. */
 int64_t first_difference(const float *a, const float *b, int64_t n);
 
+void test_mode(const kernel_table *t);
 void test_packing(const kernel_table *t);
 void test_products(const kernel_table *t);
 void test_steps(const kernel_table *t);
