@@ -5,7 +5,19 @@
 #include <string.h>
 #include <pthread.h>
 
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(HAVE_CPU_FEATURE_ACTIVE)
+#include <sys/platform/x86.h>
+
+/* The C library has asked already, XCR0 included; where a hypervisor answers, each cpuid takes microseconds. */
+static util_cpu_level detect(void)
+{
+    if (!CPU_FEATURE_ACTIVE(AVX2) || !CPU_FEATURE_ACTIVE(FMA) || !CPU_FEATURE_ACTIVE(F16C))
+        return UTIL_CPU_GENERIC;
+    if (!CPU_FEATURE_ACTIVE(AVX512F) || !CPU_FEATURE_ACTIVE(AVX512BW) || !CPU_FEATURE_ACTIVE(AVX512DQ) || !CPU_FEATURE_ACTIVE(AVX512VL))
+        return UTIL_CPU_AVX2;
+    return UTIL_CPU_AVX512;
+}
+#elif defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
 enum { XCR0_AVX = 0x6, XCR0_AVX512 = 0xe6 };
@@ -17,7 +29,7 @@ static unsigned xcr0(void)
     return lo;
 }
 
-util_cpu_level util_cpu_detect(void)
+static util_cpu_level detect(void)
 {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d))
@@ -34,12 +46,12 @@ util_cpu_level util_cpu_detect(void)
     return UTIL_CPU_AVX512;
 }
 #elif defined(__aarch64__)
-util_cpu_level util_cpu_detect(void)
+static util_cpu_level detect(void)
 {
     return UTIL_CPU_NEON;
 }
 #else
-util_cpu_level util_cpu_detect(void)
+static util_cpu_level detect(void)
 {
     return UTIL_CPU_GENERIC;
 }
@@ -60,12 +72,12 @@ const char *util_cpu_name(util_cpu_level level)
     return "generic";
 }
 
-static util_cpu_level chosen;
+static util_cpu_level detected, chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void choose(void)
 {
-    chosen = util_cpu_detect();
+    chosen = detected = detect();
 #ifdef HAVE_SECURE_GETENV
     const char *cap = secure_getenv("CLSTM_CPU");
 #else
@@ -74,6 +86,12 @@ static void choose(void)
     for (int level = UTIL_CPU_GENERIC; cap && level < (int)chosen; level++)
         if (strcmp(cap, util_cpu_name((util_cpu_level)level)) == 0)
             chosen = (util_cpu_level)level;
+}
+
+util_cpu_level util_cpu_detect(void)
+{
+    pthread_once(&once, choose);
+    return detected;
 }
 
 util_cpu_level util_cpu_get(void)

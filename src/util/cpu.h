@@ -10,11 +10,10 @@ typedef enum util_cpu_level {
     UTIL_CPU_AVX512   /* AVX-512 F, BW, DQ, VL */
 } util_cpu_level;
 
-/* What the processor and the saved register state (XCR0) allow. */
+/* What the processor and the saved register state (XCR0) allow. Detected once, thread-safe. */
 util_cpu_level util_cpu_detect(void);
 
-/* The same, capped by the environment variable CLSTM_CPU (generic, neon, avx2 or avx512; anything else is ignored).
-   Detected once, thread-safe. */
+/* The same, capped by the environment variable CLSTM_CPU (generic, neon, avx2 or avx512; anything else is ignored). */
 util_cpu_level util_cpu_get(void);
 
 /* "generic", "neon", "avx2", "avx512". */
