@@ -43,38 +43,57 @@ static arity arity_of(const char *signature) {
 #define INTS (BIT(CLSTM_INT8) | BIT(CLSTM_INT16) | BIT(CLSTM_INT32) | BIT(CLSTM_INT64) | BIT(CLSTM_UINT8) | BIT(CLSTM_UINT16) | \
               BIT(CLSTM_UINT32) | BIT(CLSTM_UINT64))
 
-/* Whether the n letters at s are `name`: most names differ in the first, and every inference asks. */
-static bool spells(const char *s, size_t n, const char *name) { return n && *s == *name && !strncmp(s, name, n) && !name[n]; }
+static const struct { const char *name; uint32_t set; } groups[] = {
+    {"float*", FLOATS}, {"int*", INTS}, {"num*", FLOATS | INTS}, {"all", FLOATS | INTS | BIT(CLSTM_BOOL)}};
 
-/* The set that a comma-separated list of types and groups names; 0 when a word is not one. */
-static uint32_t type_set(const char *s, int len) {
-    static const struct { const char *name; uint32_t set; } groups[] = {
-        {"float*", FLOATS}, {"int*", INTS}, {"num*", FLOATS | INTS}, {"all", FLOATS | INTS | BIT(CLSTM_BOOL)}};
-    uint32_t set = 0;
-    for (const char *end = s + len; s < end;) {
-        const char *comma = memchr(s, ',', (size_t)(end - s));
-        size_t n = comma ? (size_t)(comma - s) : (size_t)(end - s);
-        uint32_t one = 0;
-        for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
-            if (spells(s, n, groups[i].name)) one = groups[i].set;
-        for (int t = CLSTM_FLOAT; t <= CLSTM_BFLOAT16; t++)
-            if (spells(s, n, clstm_type_name((clstm_type)t))) one = BIT(t);
-        if (!one) return 0;
-        set |= one;
-        s += n + 1;
-    }
-    return set;
+/* Whether the n letters at s are `name`: most names differ in the first. */
+static bool spells(const char *s, size_t n, const char *name) { return *s == *name && !strncmp(s, name, n) && !name[n]; }
+
+/* The length of the word at s, which a comma or `end` ends. */
+static size_t word_length(const char *s, const char *end) {
+    const char *at = s;
+    while (at < end && *at != ',') at++;
+    return (size_t)(at - s);
 }
 
-/* The set of variable `name` in "T=float,double I=int64"; 0 when there is no such variable. */
-static uint32_t variable_set(const char *types, const char *name, int len) {
+/* Whether a comma-separated list of types and groups names t. */
+static bool list_names(const char *s, int len, clstm_type t) {
+    const char *name = clstm_type_name(t);
+    for (const char *end = s + len; s < end;) {
+        size_t n = word_length(s, end);
+        if (spells(s, n, name)) return true;
+        for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+            if (groups[i].set & BIT(t) && spells(s, n, groups[i].name)) return true;
+        s += n + 1;
+    }
+    return false;
+}
+
+static bool is_type_or_group(const char *s, size_t n) {
+    bool is = false;
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) is |= spells(s, n, groups[i].name);
+    for (int t = CLSTM_FLOAT; t <= CLSTM_BFLOAT16; t++) is |= spells(s, n, clstm_type_name((clstm_type)t));
+    return n && is;
+}
+
+static bool is_list(const char *s, int len) {
+    const char *end = s + len;
+    for (size_t n; s < end; s += n + 1) {
+        n = word_length(s, end);
+        if (!is_type_or_group(s, n)) return false;
+    }
+    return len > 0;
+}
+
+/* The list of variable `name` in "T=float,double I=int64", NULL when there is no such variable. */
+static const char *variable(const char *types, const char *name, int len, int *list_len) {
     for (const char *s = types ? types : ""; *s;) {
         while (*s == ' ') s++;
-        int n = (int)strcspn(s, "= "), whole = (int)strcspn(s, " ");
-        if (n == len && !memcmp(s, name, (size_t)n) && s[n] == '=') return type_set(s + n + 1, whole - n - 1);
+        int whole = (int)strcspn(s, " ");
+        if (!strncmp(s, name, (size_t)len) && s[len] == '=') { *list_len = whole - len - 1; return s + len + 1; }
         s += whole;
     }
-    return 0;
+    return NULL;
 }
 
 enum { MOST_VARIABLES = 8 };
@@ -95,14 +114,12 @@ static clstm_status check_type(op_ctx *ctx, const param *p, const clstm_value *v
     if (v->kind != kind)
         return op_bad_model(ctx, "input %.*s must be a %s", p->name_len, p->name, kind == CLSTM_KIND_SEQUENCE ? "sequence" : "tensor");
     if (kind == CLSTM_KIND_SEQUENCE && v->tensor.type == CLSTM_TYPE_NONE) return CLSTM_OK;
-    uint32_t set = variable_set(ctx->node->op->types, type, len);
-    bool variable = set != 0;
-    if (!set) set = type_set(type, len);
-    if (!set) return util_fail(ctx->err, CLSTM_INTERNAL, "the row's type %.*s is not one", len, type);
-    if (!(set & BIT(v->tensor.type)))
+    int list_len = len;
+    const char *list = variable(ctx->node->op->types, type, len, &list_len);
+    if (!list_names(list ? list : type, list_len, v->tensor.type))
         return op_unsupported(ctx, "input %.*s has type %s, which is not among those supported", p->name_len, p->name,
                               clstm_type_name(v->tensor.type));
-    if (!variable) return CLSTM_OK;
+    if (!list) return CLSTM_OK;
     for (int i = 0; i < *n_bound; i++)
         if (bound[i].len == len && !memcmp(bound[i].name, type, (size_t)len)) {
             if (bound[i].type == v->tensor.type) return CLSTM_OK;
@@ -174,15 +191,19 @@ bool op_row_has_attr(const op_desc *row, const char *name) {
     return find_row(row, name, &a);
 }
 
+static clstm_status refuse_attr(const ir_attr *a, clstm_status status, const char *what, clstm_error *err) {
+    char name[96];
+    return util_fail(err, status, "attribute %s %s", util_escape(name, sizeof name, a->name), what);
+}
+
 static clstm_status check_attrs(ir_node *n, clstm_error *err) {
     attr_row a;
-    char name[96];
     for (int i = 0; i < n->n_attrs; i++) {
-        util_escape(name, sizeof name, n->attrs[i].name);
-        if (!find_row(n->op, n->attrs[i].name, &a)) return util_fail(err, CLSTM_UNSUPPORTED, "attribute %s is not supported", name);
-        if (a.kind != (char)n->attrs[i].kind) return util_fail(err, CLSTM_BAD_MODEL, "attribute %s has the wrong type", name);
+        const ir_attr *of = &n->attrs[i];
+        if (!find_row(n->op, of->name, &a)) return refuse_attr(of, CLSTM_UNSUPPORTED, "is not supported", err);
+        if (a.kind != (char)of->kind) return refuse_attr(of, CLSTM_BAD_MODEL, "has the wrong type", err);
         for (int k = 0; k < i; k++)
-            if (!strcmp(n->attrs[k].name, n->attrs[i].name)) return util_fail(err, CLSTM_BAD_MODEL, "attribute %s is given twice", name);
+            if (!strcmp(n->attrs[k].name, of->name)) return refuse_attr(of, CLSTM_BAD_MODEL, "is given twice", err);
     }
     int bodies = 0;
     for (const char *s = n->op->attrs ? n->op->attrs : ""; (s = next_attr(s, &a));) {
@@ -292,13 +313,13 @@ static clstm_status check_signature(const op_desc *row, const char *signature, c
     bool last = false;
     for (const char *s = signature; (s = next_param(s, &p));) {
         const char *type = p.type;
-        int len = p.type_len;
+        int len = p.type_len, list_len;
         if (last) return util_fail(err, CLSTM_BAD_ARGUMENT, "%s: only the last may be repeated", what);
         if (!is_word(p.name, p.name_len, "_") || (p.mark && p.name[p.name_len + 1] != ':'))
             return util_fail(err, CLSTM_BAD_ARGUMENT, "%s: \"%.*s\" is not NAME:TYPE", what, (int)strcspn(p.name, " "), p.name);
         last = p.mark == '*' || p.mark == '+';
         if (len > 5 && (!memcmp(type, "seq(", 4) || !memcmp(type, "opt(", 4)) && type[len - 1] == ')') { type += 4; len -= 5; }
-        if ((len != 3 || memcmp(type, "any", 3)) && !variable_set(row->types, type, len) && !type_set(type, len))
+        if ((len != 3 || memcmp(type, "any", 3)) && !variable(row->types, type, len, &list_len) && !is_list(type, len))
             return util_fail(err, CLSTM_BAD_ARGUMENT, "%s: %.*s has the type \"%.*s\", which is neither a type nor a variable", what, p.name_len, p.name, len, type);
     }
     return CLSTM_OK;
@@ -308,7 +329,7 @@ static clstm_status check_variables(const op_desc *row, clstm_error *err) {
     int count = 0;
     for (const char *s = row->types ? row->types : ""; *(s += strspn(s, " "));) {
         int whole = (int)strcspn(s, " "), name = (int)strcspn(s, "= ");
-        if (!is_word(s, name, "_") || name == whole || !type_set(s + name + 1, whole - name - 1))
+        if (!is_word(s, name, "_") || name == whole || !is_list(s + name + 1, whole - name - 1))
             return util_fail(err, CLSTM_BAD_ARGUMENT, "types: \"%.*s\" is not VARIABLE=TYPE,TYPE...", whole, s);
         if (++count > MOST_VARIABLES) return util_fail(err, CLSTM_BAD_ARGUMENT, "types: more than %d variables", MOST_VARIABLES);
         s += whole;

@@ -42,11 +42,10 @@ clstm_status onnx_resolve(importer *im, const onnx_scope *sc, const char *name, 
     const onnx_name *found = NULL;
     for (; sc && !found; sc = sc->parent)
         if (!(found = onnx_names_find(&sc->names, name))) found = onnx_names_find(&sc->constants, name);
+    if (found && !found->refused) { *out = found->item; return CLSTM_OK; }
     util_escape(shown, sizeof shown, name);
     if (!found) return util_fail(im->err, CLSTM_BAD_MODEL, "\"%s\" is not defined", shown);
-    if (found->refused) return util_fail(im->err, CLSTM_UNSUPPORTED, "initialiser \"%s\": element type %s is not supported", shown, found->refused);
-    *out = found->item;
-    return CLSTM_OK;
+    return util_fail(im->err, CLSTM_UNSUPPORTED, "initialiser \"%s\": element type %s is not supported", shown, found->refused);
 }
 
 int onnx_version(const onnx_call *call, const char *domain) {

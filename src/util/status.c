@@ -28,9 +28,20 @@ static size_t utf8_length(const unsigned char *s, size_t left) {
     return n;
 }
 
+/* How many of the first bytes are ASCII and not 0, eight at a time: nearly all of every name. */
+static size_t plain_bytes(const unsigned char *s, size_t size) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    size_t i = 0;
+    for (uint64_t eight; i + 8 <= size; i += 8) {
+        memcpy(&eight, s + i, 8);
+        if ((eight | (eight - ones)) & high) break;
+    }
+    return i;
+}
+
 bool util_is_text(const void *bytes, size_t size) {
     const unsigned char *s = bytes;
-    for (size_t i = 0, n; i < size; i += n)
+    for (size_t i = plain_bytes(s, size), n; i < size; i += n)
         if (!s[i] || !(n = utf8_length(s + i, size - i))) return false;
     return true;
 }

@@ -98,9 +98,32 @@ START_TEST(escape_cuts_whole_characters)
 }
 END_TEST
 
+/* Wherever a bad byte or a character of several bytes stands among others, words of eight included. */
+START_TEST(text_is_told_by_every_byte)
+{
+    char text[40];
+    for (size_t size = 1; size < sizeof text; size++)
+        for (size_t at = 0; at < size; at++) {
+            memset(text, 'a', sizeof text);
+            ck_assert(util_is_text(text, size));
+            for (const char *bad = "\x80\xff\xc3"; bad[0]; bad++) {
+                text[at] = bad[0];
+                ck_assert(!util_is_text(text, size));
+            }
+            text[at] = 0;
+            ck_assert(!util_is_text(text, size));
+            if (at + 1 == size) continue;
+            memcpy(text + at, "\xc3\xa9", 2);
+            ck_assert(util_is_text(text, size));
+        }
+    ck_assert(util_is_text(text, 0));
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("status");
+    unit_add(suite, "text", text_is_told_by_every_byte);
     unit_add(suite, "names", every_status_has_a_name);
     unit_add(suite, "fail and context", fail_and_context);
     unit_add(suite, "long", long_messages_stay_inside);
