@@ -24,6 +24,7 @@ enum op_flag {
     OP_POINTWISE = 32,      /* OP_REGISTERED only: what time means to the others is plan/stream.c's */
     OP_MAP = 64,            /* prepared as an op_pointwise over input 0, the other inputs of one element: what epilogues are made of */
     OP_EPILOGUE = 128,      /* applies node->epilogue to output 0 */
+    OP_BYTES = 256,         /* run copies its inputs' elements as bytes: they may lie at any address */
     OP_SHAPE_ONLY = 8       /* run reads the inputs' shapes, never their elements: folds as soon as those are known */
 };
 

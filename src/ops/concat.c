@@ -150,10 +150,10 @@ static bool view_Split(op_ctx *c, int out, int *in, size_t *offset) {
 #define ANY "T=all,complex64,complex128"
 #define CONCAT(first, last, attributes) \
     {.domain = "", .name = "Concat", .since = first, .until = last, .inputs = "inputs+:T", .outputs = "concat_result:T", .types = ANY, \
-     .attrs = attributes, .infer = infer_Concat, .prepare = prepare_Concat, .run = run_Concat}
+     .attrs = attributes, .infer = infer_Concat, .prepare = prepare_Concat, .run = run_Concat, .flags = OP_BYTES}
 #define SPLIT(first, last, in, attributes) \
     {.domain = "", .name = "Split", .since = first, .until = last, .inputs = in, .outputs = "outputs+:T", .types = ANY, .attrs = attributes, \
-     .infer = infer_Split, .prepare = prepare_Split, .run = run_Split, .view = view_Split}
+     .infer = infer_Split, .prepare = prepare_Split, .run = run_Split, .view = view_Split, .flags = OP_BYTES}
 const op_desc ops_concat[] = {
     CONCAT(1, 3, "axis:i=1"), CONCAT(4, 0, "axis:i!"),
     SPLIT(1, 1, "input:T split?:T", "axis:i=0 split:I"), SPLIT(2, 12, "input:T", "axis:i=0 split:I"),

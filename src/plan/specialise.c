@@ -56,12 +56,13 @@ static bool inputs_known(const op_ctx *c) {
 }
 
 /* Hands the elements of constant inputs to infer, except those whose raw bytes were dropped for a packed form: such weights are
- * never shape parameters. */
+ * never shape parameters. Weights that are only askew are not copied for an operator that does not mind. */
 static clstm_status give_constants(op_ctx *c, bool all) {
     for (int i = 0; i < c->n_in; i++) {
         if (!c->consts[i]) continue;
         const void *data = NULL;
-        if (all) UTIL_TRY(ir_const_data(c->consts[i], &data, c->err));
+        if (all && c->consts[i]->askew && c->node->op->flags & OP_BYTES) data = c->consts[i]->tensor.data;
+        else if (all) UTIL_TRY(ir_const_data(c->consts[i], &data, c->err));
         else data = ir_const_peek(c->consts[i]);
         c->in[i]->tensor.data = (void *)(uintptr_t)data;
     }
