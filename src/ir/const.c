@@ -150,13 +150,19 @@ bool ir_const_equal(ir_const *a, ir_const *b) {
            ir_const_data(a, &da, NULL) == CLSTM_OK && ir_const_data(b, &db, NULL) == CLSTM_OK && !memcmp(da, db, bytes);
 }
 
-clstm_status ir_const_pack(ir_const *c, uint64_t format,
-                           clstm_status (*make_pack)(void *, const clstm_tensor *, ir_pack *, clstm_error *),
-                           void *arg, const ir_pack **out, clstm_error *err) {
-    pthread_mutex_lock(&c->lock);
-    clstm_status s = CLSTM_OK;
+typedef clstm_status (*pack_maker)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err);
+
+/* With the lock held. */
+static ir_pack *find_pack(const ir_const *c, uint64_t format) {
     ir_pack *p = c->packs;
     while (p && p->format != format) p = p->next;
+    return p;
+}
+
+/* With the lock held: NULL when it fails. */
+static clstm_status find_or_make(ir_const *c, uint64_t format, pack_maker make_pack, void *arg, ir_pack **out, clstm_error *err) {
+    clstm_status s = CLSTM_OK;
+    ir_pack *p = find_pack(c, format);
     if (!p) {
         p = util_calloc(1, sizeof *p);
         s = p ? materialise(c, err) : util_no_memory(err);
@@ -164,9 +170,44 @@ clstm_status ir_const_pack(ir_const *c, uint64_t format,
         if (s == CLSTM_OK) { p->next = c->packs; c->packs = p; }
         else { if (p) util_aligned_free(p->data); free(p); p = NULL; }
     }
+    *out = p;
+    return s;
+}
+
+clstm_status ir_const_pack(ir_const *c, uint64_t format, pack_maker make_pack, void *arg, const ir_pack **out, clstm_error *err) {
+    ir_pack *p;
+    pthread_mutex_lock(&c->lock);
+    clstm_status s = find_or_make(c, format, make_pack, arg, &p, err);
+    if (p) p->read = true;
     pthread_mutex_unlock(&c->lock);
     *out = p;
     return s;
+}
+
+clstm_status ir_const_prepack(ir_const *c, uint64_t format, pack_maker make_pack, void *arg, bool *stands, clstm_error *err) {
+    ir_pack *p = NULL;
+    pthread_mutex_lock(&c->lock);
+    clstm_status s = c->plain ? CLSTM_OK : find_or_make(c, format, make_pack, arg, &p, err);
+    *stands = p && p->unpack;
+    pthread_mutex_unlock(&c->lock);
+    return s;
+}
+
+clstm_status ir_const_plain(ir_const *c, uint64_t format, const void **data, clstm_error *err) {
+    UTIL_TRY(ir_const_data(c, data, err));
+    pthread_mutex_lock(&c->lock);
+    c->plain = true;
+    ir_pack **at = &c->packs;
+    while (*at && ((*at)->format != format || (*at)->read)) at = &(*at)->next;
+    ir_pack *spare = *at;
+    if (spare) {
+        *at = spare->next;
+        if (c->locked) util_unlock(spare->data, spare->bytes);
+        util_aligned_free(spare->data);
+        free(spare);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return CLSTM_OK;
 }
 
 clstm_status ir_const_lock(ir_const *c, clstm_error *err) {

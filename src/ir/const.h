@@ -19,6 +19,7 @@ struct ir_pack {
     /* Writes the raw elements (shape of the constant) back to out->data; NULL when the packing loses something. */
     void (*unpack)(const ir_pack *pack, clstm_tensor *out);
     int64_t param[8];                       /* the maker's own facts */
+    bool read;                              /* somebody may hold `data` */
 };
 
 struct ir_const {
@@ -29,6 +30,7 @@ struct ir_const {
     bool lent;                              /* its bytes are another's too: they stay until it dies */
     bool askew;                             /* borrowed at no multiple of the element's size: only who packs may read in place */
     bool locked;                            /* in memory, by ir_const_lock */
+    bool plain;                             /* read as they are, by ir_const_plain */
     pthread_mutex_t lock;                   /* guards data and packs */
     ir_pack *packs;
 };
@@ -54,6 +56,12 @@ bool ir_const_equal(ir_const *a, ir_const *b);
 /* Finds the pack of `format` or has `make` build it (make fills data, bytes, unpack, param; raw->data may be askew). Thread-safe. */
 clstm_status ir_const_pack(ir_const *c, uint64_t format, clstm_status (*make)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err),
                            void *arg, const ir_pack **out, clstm_error *err);
+/* The same before anybody reads it: such a pack may be taken back. Nothing once the elements are read as they are. Sets *stands to whether
+ * a pack of `format` is there that can be unpacked. */
+clstm_status ir_const_prepack(ir_const *c, uint64_t format, clstm_status (*make)(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err),
+                              void *arg, bool *stands, clstm_error *err);
+/* ir_const_data for who reads the elements as they are from now on: a pack of `format` that nobody reads is forgotten. Thread-safe. */
+clstm_status ir_const_plain(ir_const *c, uint64_t format, const void **data, clstm_error *err);
 
 /* Keeps what stands of it, raw and packed, in memory (util_lock) until it dies. Thread-safe. */
 clstm_status ir_const_lock(ir_const *c, clstm_error *err);

@@ -1,6 +1,6 @@
 /* ops/conv: Conv and ConvTranspose in one, two and three dimensions.
  * https://github.com/onnx/onnx/blob/main/docs/Operators.md : Conv, ConvTranspose */
-#include "ops/convolve.h"
+#include "ops/conv_pack.h"
 #include "ops/epilogue.h"
 #include "ops/widen.h"
 #include "ops/window.h"
@@ -171,32 +171,21 @@ static clstm_status plan_phase(op_ctx *ctx, conv *c, phase *p, bool transposed, 
     return CLSTM_OK;
 }
 
-typedef struct pack_arg { const convolve *c; const void *w; } pack_arg;
-static clstm_status make_pack(void *arg, const clstm_tensor *raw, ir_pack *pack, clstm_error *err) {
-    const pack_arg *a = arg;
-    kernel_layout l;
-    convolve_layout(a->c, &l);
-    pack->bytes = l.bytes;
-    if (!(pack->data = util_aligned_alloc(l.bytes))) return util_no_memory(err);
-    kernel_source from = {.data = a->w ? a->w : raw->data, .type = a->c->type == CLSTM_DOUBLE ? KERNEL_ELEMENT_F64 : KERNEL_ELEMENT_F32, .unit_stride = a->c->k, .k_stride = 1};
-    kernel_table_get()->pack(&l, &from, pack->data, 0, l.panels);
-    return CLSTM_OK;
-}
-
-static uint64_t mix(uint64_t hash, int64_t v) { return (hash ^ (uint64_t)v) * UINT64_C(1099511628211); }
-
-/* Packed weights live with the constant, so that sessions and plans share them. Nodes that share weights but differ in strides or
- * padding have phases of other taps: the format tells which taps, in which order. */
-static clstm_status pack_phase(op_ctx *ctx, const conv *c, phase *p, bool transposed, int64_t *kernel, const void *w) {
-    const ir_pack *pack;
-    pack_arg arg = {&p->c, w};
-    uint64_t hash = mix(mix(mix(UINT64_C(14695981039346656037), kernel_table_get()->level), p->c.k), p->c.outputs);
-    int64_t taps = list_taps(&c->window, transposed, p->start, NULL, kernel);
-    for (int64_t t = 0; t < taps; t++) hash = mix(hash, kernel[t]);
-    uint64_t format = (uint64_t)(transposed ? 'C' : 'c') << 56 | hash >> 8;
-    UTIL_TRY(ir_const_pack(ctx->consts[1], format, make_pack, &arg, &pack, ctx->err));
-    convolve_layout(&p->c, &p->c.packed.layout);
-    p->c.packed.data = pack->data;
+/* The weights of a phase in the form that it reads: packed, or as they are. */
+static clstm_status settle_weights(op_ctx *ctx, const conv *c, phase *p, bool transposed, int64_t *kernel) {
+    ir_const *w = ctx->consts[1];
+    if (transposed) {
+        const void *raw;
+        if (c->wide) return CLSTM_OK;
+        UTIL_TRY(ir_const_data(w, &raw, ctx->err));
+        gather_weights(c, p, raw, p->c.type, kernel, p->w);
+    }
+    uint64_t format = conv_pack_format(&p->c, transposed ? kernel : NULL);
+    if (p->c.rows) return conv_pack(&p->c, w, format, transposed ? p->w : NULL, ctx->err);
+    if (transposed) return CLSTM_OK;
+    const void *raw;
+    UTIL_TRY(ir_const_plain(w, format, &raw, ctx->err));
+    op_in(ctx, 1)->data = (void *)(uintptr_t)raw;
     return CLSTM_OK;
 }
 
@@ -251,10 +240,8 @@ static clstm_status prepare(op_ctx *ctx, bool transposed) {
         if (transposed) {
             p->w = (float *)(void *)w_at;
             w_at += (size_t)(c->groups * p->c.outputs * p->c.k) * elem;
-            const void *raw = NULL;
-            if (constant && !c->wide) { UTIL_TRY(ir_const_data(ctx->consts[1], &raw, ctx->err)); gather_weights(c, p, raw, p->c.type, scratch_index, p->w); }
         }
-        if (p->c.rows) UTIL_TRY(pack_phase(ctx, c, p, transposed, scratch_index, p->w));
+        if (constant) UTIL_TRY(settle_weights(ctx, c, p, transposed, scratch_index));
     }
     double work = 2.0 * (double)(c->batch * c->out_channels * c->out_size) * (double)(c->phases[0].c.k);
     c->threads = work > 2e5 ? util_pool_threads(ctx->env->pool) : 1;
@@ -299,7 +286,7 @@ static void run_item(const job *j, int64_t item, unsigned char *scratch) {
     size_t e = clstm_type_size(p->c.type);
     int64_t tiles = p->whole ? convolve_tiles(&p->c) : 1, image = item / tiles / c->groups, g = item / tiles % c->groups, tile = item % tiles;
     const unsigned char *x = j->x + (size_t)((image * c->in_channels + g * p->c.channels) * c->in_size) * e;
-    const unsigned char *w = j->w + (size_t)(g * p->c.outputs * p->c.k) * e, *bias = j->bias ? j->bias + (size_t)(g * p->c.outputs) * e : NULL;
+    const unsigned char *w = j->w ? j->w + (size_t)(g * p->c.outputs * p->c.k) * e : NULL, *bias = j->bias ? j->bias + (size_t)(g * p->c.outputs) * e : NULL;
     unsigned char *y = j->y + (size_t)((image * c->out_channels + g * p->c.outputs) * c->out_size) * e;
     if (p->whole) {
         int64_t at = tile * p->c.tile, left = p->c.positions - at;
@@ -363,7 +350,7 @@ static double flops(const op_ctx *ctx) {
 
 #define SIGNATURE "X:T W:T B?:T", "Y:T", "T=float*"
 const op_desc ops_conv[] = {
-    {"", "Conv", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1", .check = check_conv, .infer = infer_conv, .prepare = prepare_conv, .run = run, .flags = OP_EPILOGUE, .flops = flops},
+    {"", "Conv", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1", .check = check_conv, .infer = infer_conv, .prepack = conv_prepack, .prepare = prepare_conv, .run = run, .flags = OP_EPILOGUE, .flops = flops},
     {"", "ConvTranspose", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1 output_padding:I output_shape:I", .check = check_conv, .infer = infer_transposed,
      .prepare = prepare_transposed, .run = run, .flags = OP_EPILOGUE, .flops = flops},
     OP_ARRAY_END,

@@ -11,8 +11,6 @@ enum {
 static size_t element(const convolve *c) { return clstm_type_size(c->type); }
 static kernel_store store(const convolve *c) { return c->type == CLSTM_DOUBLE ? KERNEL_STORE_F64 : KERNEL_STORE_F32; }
 
-void convolve_layout(const convolve *c, kernel_layout *layout) { kernel_table_get()->layout_plain(layout, store(c), c->k, c->outputs); }
-
 /* Whether a padded copy of one group's input is small; works out its shape. A row of it holds, one phase of the step after another,
  * what every tap of every output position of the row reads. */
 static bool plan_direct(convolve *c) {
@@ -33,15 +31,21 @@ static bool plan_direct(convolve *c) {
     return true;
 }
 
+bool convolve_suits_rows(clstm_type type, int64_t outputs, int64_t positions) {
+    const convolve c = {.type = type};
+    kernel_layout l;
+    kernel_table_get()->layout_plain(&l, store(&c), 1, 1);
+    int64_t lanes = l.padded > 0 ? l.padded : 1;    /* one vector */
+    int64_t across = (positions + lanes - 1) / lanes * outputs, down = (outputs + lanes - 1) / lanes * positions;
+    return down <= across && positions <= 64;
+}
+
 void convolve_plan(convolve *c, bool may_pack) {
     const kernel_table *t = kernel_table_get();
     kernel_layout l;
     c->k = c->channels * c->taps;
     c->positions = c->out[0] * c->out[1] * c->out[2];
-    t->layout_plain(&l, store(c), 1, 1);
-    int64_t lanes = l.padded > 0 ? l.padded : 1;    /* one vector */
-    int64_t across = (c->positions + lanes - 1) / lanes * c->outputs, down = (c->outputs + lanes - 1) / lanes * c->positions;
-    c->rows = may_pack && down <= across && c->positions <= 64;
+    c->rows = may_pack && convolve_suits_rows(c->type, c->outputs, c->positions);
     if (c->rows) {
         c->tile = c->positions ? c->positions : 1;
         c->scratch = (size_t)c->tile * (size_t)(c->k + c->outputs) * element(c) + 128;

@@ -26,10 +26,10 @@ typedef struct convolve {
     size_t scratch;                 /* bytes for one thread */
 } convolve;
 
-/* Works out k, positions, tile and scratch; `may_pack`: the weights are constant and can be packed by convolve_pack. */
+/* Works out k, positions, tile and scratch; `may_pack`: the weights are constant and can be packed (conv_pack.h). */
 void convolve_plan(convolve *c, bool may_pack);
-/* rows only: the layout that `packed` must have. */
-void convolve_layout(const convolve *c, kernel_layout *layout);
+/* Whether so many output positions are computed with the output channels along the vectors, when the weights may be packed. */
+bool convolve_suits_rows(clstm_type type, int64_t outputs, int64_t positions);
 /* One group of one image: x [channels, in], w [outputs, k], bias [outputs] or NULL, y [outputs] rows of y_stride elements.
  * Only tiles [t0, t1). */
 void convolve_run(const convolve *c, const void *x, const void *w, const void *bias, void *y, int64_t y_stride, void *scratch, int64_t t0, int64_t t1);
