@@ -39,8 +39,14 @@ static clstm_status code_softmax(emitter *e, emit_step *s) {
 /* ---- LayerNormalization: rows ------------------------------------------------------------------------------------------------------------------- */
 
 static clstm_status shape_layer(emitter *e, emit_step *s) {
-    if ((s->n->n_out > 1 && s->out[1]) || (s->n->n_out > 2 && s->out[2])) return emit_refuse(e, "LayerNormalization's mean and deviation");
-    return emit_set(s, 0, s->in[0]->rank, s->in[0]->dims);
+    const emit_value *x = s->in[0];
+    int axis = (int)op_attr_int(s->n, "axis");
+    emit_dim rows[CLSTM_MAX_RANK];
+    (void)e;
+    if (axis < 0) axis += x->rank;
+    for (int d = 0; d < x->rank; d++) rows[d] = d < axis ? x->dims[d] : emit_fixed(1);
+    for (int k = 1; k < s->n->n_out; k++) UTIL_TRY(emit_set(s, k, x->rank, rows));
+    return emit_set(s, 0, x->rank, x->dims);
 }
 
 /* Element k of scale or bias, which is whole or one number. */
@@ -62,12 +68,17 @@ static clstm_status code_layer(emitter *e, emit_step *s) {
     UTIL_TRY(emit_span(e, x->dims, axis, x->rank, &n));
     UTIL_TRY(row_operand(e, s, 1, &n, &scale));
     if (emit_has(s, 2)) UTIL_TRY(row_operand(e, s, 2, &n, &bias));
-    emit_walk w = {.rank = 1, .n = 1, .dims = {rows}, .stride = {{n}}};
-    const char *size = emit_size(e, &n), *T = emit_ctype(emit_calc(x->type)), *v = emit_load(e, x->type, emit_say(e, "%s[@0 + k]", emit_x(e, s, 0)));
+    emit_walk w = {.rank = 1, .n = 2, .dims = {rows}, .stride = {{n}, {emit_fixed(1)}}};
+    const char *size = emit_size(e, &n), *more[] = {"", "", ""}, *const made[] = {"", "sum", "scale"};
+    const char *T = emit_ctype(emit_calc(x->type)), *v = emit_load(e, x->type, emit_say(e, "%s[@0 + k]", emit_x(e, s, 0)));
     const char *loop = emit_say(e, "for (int k = 0; k < %s; k++)", size), *mean = rms ? "" : emit_say(e, "%s sum += %s;\nsum /= %s;\n", loop, v, size);
     const char *value = emit_say(e, "(%s)((%s - sum) * scale) * %s%s%s", T, v, scale, bias ? " + " : "", bias ? bias : "");
-    return emit_loops(e, &w, emit_say(e, "double sum = 0, square = 0, scale;\n%s%s square += (%s - sum) * (%s - sum);\nscale = 1 / sqrt(square / %s + %s);\n%s y0[@0 + k] = %s;", mean, loop, v, v,
-                                      size, emit_real(e, CLSTM_DOUBLE, (double)op_attr_float(s->n, "epsilon")), loop, emit_store(e, x->type, value)));
+    for (int k = 1; k < 3; k++)
+        if (emit_gives(s, k)) more[k] = emit_say(e, "\ny%d[@1] = (%s)%s;", k, emit_ctype(s->out[k]->type), made[k]);
+    const char *row = emit_gives(s, 0) ? emit_say(e, "\n%s y0[@0 + k] = %s;", loop, emit_store(e, x->type, value))
+                                       : emit_say(e, "\n(void)%s, (void)%s, (void)scale;", emit_x(e, s, 1), bias ? emit_x(e, s, 2) : "0");
+    return emit_loops(e, &w, emit_say(e, "double sum = 0, square = 0, scale;\n%s%s square += (%s - sum) * (%s - sum);\nscale = 1 / sqrt(square / %s + %s);%s%s%s", mean, loop, v, v, size,
+                                      emit_real(e, CLSTM_DOUBLE, (double)op_attr_float(s->n, "epsilon")), row, more[1], more[2]));
 }
 
 /* ---- BatchNormalization (of inference) and InstanceNormalization: a factor and a shift for each plane --------------------------------------------- */

@@ -307,8 +307,15 @@ static void normalise(maker *m, value *x) {
     if (x->rank < 2 || x->dims[x->rank - 1] < 2 || x->dims[x->rank - 1] > 60) return;
     char scale[16];
     snprintf(scale, sizeof scale, "%s", floats(m, 1, &x->dims[x->rank - 1]));
-    say(m, "LayerNormalization %s,%s,%s > v%d epsilon=0.1; ", x->name, scale, floats(m, 1, &x->dims[x->rank - 1]), m->n);
+    say(m, "LayerNormalization %s,%s,%s > v%d", x->name, scale, floats(m, 1, &x->dims[x->rank - 1]), m->n);
+    int more = below(m, 3);     /* the mean, and what the row was divided by */
+    int64_t rows[RANK];
+    memcpy(rows, x->dims, sizeof rows);
+    rows[x->rank - 1] = 1;
+    for (int k = 1; k <= more; k++) say(m, ",v%d", m->n + k);
+    say(m, " epsilon=0.1; ");
     made(m, 'f', x->rank, x->dims);
+    for (int k = 1; k <= more; k++) made(m, 'f', x->rank, rows);
 }
 
 static void convolve(maker *m, value *x) {
