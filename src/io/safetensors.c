@@ -79,6 +79,38 @@ static int by_place(const void *a, const void *b) {
     return x->begin != y->begin ? (x->begin > y->begin) - (x->begin < y->begin) : (x->end > y->end) - (x->end < y->end);
 }
 
+/* Members of all objects of a sound JSON text, which colons tell; -1: a NUL in a string, where the library would end it. */
+static int64_t count_written(const char *text, size_t n) {
+    int64_t members = 0;
+    bool inside = false;
+    for (size_t i = 0; i < n; i++) {
+        if (inside && text[i] == '\\') {
+            if (n - i >= 6 && !memcmp(text + i + 1, "u0000", 5)) return -1;
+            i++;
+        } else if (text[i] == '"') inside = !inside;
+        else members += !inside && text[i] == ':';
+    }
+    return members;
+}
+
+static int64_t count_read(json_object *o) {
+    int64_t members = 0;
+    if (json_object_is_type(o, json_type_object)) {
+        json_object_object_foreach(o, name, member) {
+            (void)name;
+            members += 1 + count_read(member);
+        }
+    } else if (json_object_is_type(o, json_type_array))
+        for (size_t i = 0; i < json_object_array_length(o); i++) members += count_read(json_object_array_get_idx(o, i));
+    return members;
+}
+
+/* The library keeps the last of two members of one name. */
+static clstm_status check_names(json_object *header, const char *text, size_t n, clstm_error *err) {
+    int64_t written = count_written(text, n);
+    return written < 0 ? bad("a text in the header holds a NUL") : written != count_read(header) ? bad("a name stands twice in the header") : CLSTM_OK;
+}
+
 static clstm_status read_header(reader *r, json_object *header, clstm_error *err) {
     char text[128];
     if (!json_object_is_type(header, json_type_object)) return bad("the header is no object");
@@ -112,7 +144,9 @@ clstm_status io_safetensors_parse(const unsigned char *bytes, size_t size, io_li
     clstm_status s = CLSTM_OK;
     while (end < length && bytes[8 + end] == ' ') end++;      /* the padding */
     if (problem != json_tokener_success) s = bad("the header is no JSON: %s", problem == json_tokener_continue ? "it ends too early" : json_tokener_error_desc(problem));
-    else s = end == length ? read_header(&r, header, err) : bad("more than one object in the header");
+    else if (end != length) s = bad("more than one object in the header");
+    else s = check_names(header, (const char *)bytes + 8, (size_t)length, err);
+    if (s == CLSTM_OK) s = read_header(&r, header, err);
     json_object_put(header);
     json_tokener_free(tokener);
     free(r.spans);
