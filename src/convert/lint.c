@@ -138,6 +138,12 @@ ir_const *lint_constant(lint *l, const ir_value *v) {
     return there ? l->folded->values[v->id]->constant : NULL;
 }
 
+const ir_node *lint_expanded(lint *l, const ir_value *v) {
+    const ir_node *n = v && !lint_constant(l, v) ? v->producer : NULL;
+    bool expand = n && !n->domain[0] && !strcmp(n->op_type, "Expand") && n->n_in == 2;
+    return expand && lint_constant(l, n->inputs[0]) ? n : NULL;
+}
+
 /* The same symbol has the same size everywhere; a dimension without a name is a symbol of its own. */
 static void choose_sizes(ir_graph *g, int64_t step) {
     int64_t symbols = 0;
@@ -164,7 +170,8 @@ clstm_status lint_probe(lint *l, int64_t step, bool states, ir_graph **out) {
     if (s == CLSTM_NO_MEMORY) util_no_memory(l->err);
     for (size_t i = 0; i < l->graph->n_nodes && i < g->n_nodes && !states; i++)
         for (int k = RNN_H0; k <= RNN_C0 && lint_recurrent(g->nodes[i]); k++)
-            if (lint_constant(l, lint_input(l->graph->nodes[i], k))) g->nodes[i]->inputs[k] = NULL;
+            if (lint_constant(l, lint_input(l->graph->nodes[i], k)) || lint_expanded(l, lint_input(l->graph->nodes[i], k))) g->nodes[i]->inputs[k] = NULL;
+    plan_remove_dead(g);
     if (s == CLSTM_OK) s = settle(l, g);
     if (s == CLSTM_OK) *out = g;
     else ir_graph_destroy(g);

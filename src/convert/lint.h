@@ -56,6 +56,8 @@ bool lint_recurrent(const ir_node *n);
 ir_value *lint_input(const ir_node *n, int i);      /* NULL when absent */
 /* The constant that v is whatever the inputs' shapes are, or NULL. */
 ir_const *lint_constant(lint *l, const ir_value *v);
+/* The Expand that makes v of a constant, or NULL. */
+const ir_node *lint_expanded(lint *l, const ir_value *v);
 /* A copy of the graph in which unknown input dimensions have sizes - a multiple of `step` for each symbol - and types and shapes are
  * inferred as far as they go; values keep their ids. NULL in *out when an input's rank is unknown. `states`: constant initial states
  * stay in. */

@@ -29,8 +29,8 @@ static const clstm_tensor *shape_in(const ir_graph *g, const ir_value *v) {
 
 /* ---- states ------------------------------------------------------------------------------------------------------------------------ */
 
-/* A constant state: is it zero, are its rows alike? */
-typedef struct state { ir_const *c; int64_t batch; bool zero, alike; } state;
+/* A constant state: is it zero, are its rows alike? `shape`: an Expand's, which repeats no batch but 1. */
+typedef struct state { ir_const *c; ir_value *shape; int64_t batch; bool zero, alike; } state;
 
 static bool all_zero(const unsigned char *p, size_t n) {
     while (n--) if (*p++) return false;
@@ -40,13 +40,16 @@ static bool all_zero(const unsigned char *p, size_t n) {
 static clstm_status read_state(lint *l, const ir_node *n, int input, int axis, state *s) {
     const void *data;
     size_t bytes;
-    s->c = lint_constant(l, lint_input(n, input));
+    const ir_node *expand = lint_expanded(l, lint_input(n, input));
+    s->c = lint_constant(l, expand ? expand->inputs[0] : lint_input(n, input));
+    s->shape = expand ? expand->inputs[1] : NULL;
     if (!s->c || s->c->tensor.rank != 3 || !tensor_bytes(&s->c->tensor, &bytes)) { s->c = NULL; return CLSTM_OK; }
     UTIL_TRY(ir_const_data(s->c, &data, l->err));
     const unsigned char *p = data;
     int64_t outer = axis ? s->c->tensor.dims[0] : 1, inner = tensor_span(&s->c->tensor, axis + 1, 3);
     size_t row = (size_t)inner * clstm_type_size(s->c->tensor.type);
     s->batch = s->c->tensor.dims[axis];
+    if (expand && s->batch == 1) { s->c = NULL; return CLSTM_OK; }
     s->zero = all_zero(p, bytes);
     s->alike = s->batch > 0;
     for (int64_t o = 0; o < outer; o++)
@@ -57,7 +60,25 @@ static clstm_status read_state(lint *l, const ir_node *n, int input, int axis, s
     return CLSTM_OK;
 }
 
-/* initial state = Expand(one row, [D, batch of X, H]) */
+/* [D, batch of X, H] */
+static clstm_status state_shape(lint *l, ir_node *n, int axis, const clstm_tensor *t, ir_value **out) {
+    ir_graph *g = n->graph;
+    ir_value *which = edit_ints(g, 1, 1, &(int64_t){axis ? 1 : 0}, l->err), *parts[3];
+    if (!which) return l->err->status;
+    ir_node *shape = edit_node(g, "Shape", n->version, 1, &n->inputs[RNN_X], NULL, l->err);
+    UTIL_TRY(edit_check(shape, l->err));
+    ir_node *batch = edit_node(g, "Gather", n->version, 2, (ir_value *[]){shape->outputs[0], which}, NULL, l->err);
+    UTIL_TRY(edit_check(batch, l->err));
+    for (int d = 0; d < 3; d++)
+        if (!(parts[d] = d == axis ? batch->outputs[0] : edit_ints(g, 1, 1, &t->dims[d], l->err))) return l->err->status;
+    ir_node *whole = edit_node(g, "Concat", n->version, 3, parts, NULL, l->err);
+    if (whole) UTIL_TRY(edit_set_int(whole, "axis", 0, l->err));
+    UTIL_TRY(edit_check(whole, l->err));
+    *out = whole->outputs[0];
+    return CLSTM_OK;
+}
+
+/* initial state = Expand(one row, its shape) */
 static clstm_status stretch(lint *l, ir_node *n, int input, int axis, const state *s) {
     ir_graph *g = n->graph;
     const clstm_tensor *t = &s->c->tensor;
@@ -66,22 +87,13 @@ static clstm_status stretch(lint *l, ir_node *n, int input, int axis, const stat
     UTIL_TRY(ir_const_data(s->c, &data, l->err));
     row.dims[axis] = 1;
     row.data = NULL;
-    ir_value *small = edit_const(g, &row, l->err), *which = edit_ints(g, 1, 1, &(int64_t){axis ? 1 : 0}, l->err);
-    if (!small || !which) return l->err->status;
+    ir_value *small = edit_const(g, &row, l->err), *shape = s->shape;
+    if (!small) return l->err->status;
     size_t bytes = (size_t)tensor_span(t, axis + 1, 3) * clstm_type_size(t->type);
     for (int64_t o = 0; o < (axis ? t->dims[0] : 1); o++)
         memcpy((char *)small->constant->tensor.data + (size_t)o * bytes, (const char *)data + (size_t)(o * t->dims[axis]) * bytes, bytes);
-    ir_node *shape = edit_node(g, "Shape", n->version, 1, &n->inputs[RNN_X], NULL, l->err);
-    UTIL_TRY(edit_check(shape, l->err));
-    ir_node *batch = edit_node(g, "Gather", n->version, 2, (ir_value *[]){shape->outputs[0], which}, NULL, l->err);
-    UTIL_TRY(edit_check(batch, l->err));
-    ir_value *parts[3];
-    for (int d = 0; d < 3; d++)
-        if (!(parts[d] = d == axis ? batch->outputs[0] : edit_ints(g, 1, 1, &t->dims[d], l->err))) return l->err->status;
-    ir_node *whole = edit_node(g, "Concat", n->version, 3, parts, NULL, l->err);
-    if (whole) UTIL_TRY(edit_set_int(whole, "axis", 0, l->err));
-    UTIL_TRY(edit_check(whole, l->err));
-    ir_node *expand = edit_node(g, "Expand", n->version, 2, (ir_value *[]){small, whole->outputs[0]}, NULL, l->err);
+    if (!shape) UTIL_TRY(state_shape(l, n, axis, t, &shape));
+    ir_node *expand = edit_node(g, "Expand", n->version, 2, (ir_value *[]){small, shape}, NULL, l->err);
     UTIL_TRY(edit_check(expand, l->err));
     n->inputs[input] = expand->outputs[0];
     return CLSTM_OK;
@@ -111,7 +123,7 @@ static clstm_status frozen_states(lint *l, ir_node *n, bool symbolic_only, const
     for (int k = 0; k < count; k++) UTIL_TRY(read_state(l, n, RNN_H0 + k, axis, &s[k]));
     bool both = s[0].c && s[1].c && s[0].zero == s[1].zero && s[0].alike == s[1].alike && s[0].batch == s[1].batch;
     for (int k = 0; k < count; k += both ? 2 : 1) {
-        if (!s[k].c) continue;
+        if (!s[k].c || (s[k].shape && !symbolic)) continue;
         const char *kind = s[k].zero ? "zeros" : s[k].alike ? "the same values for every row" : "values of each row's own";
         unsigned lost = s[k].zero || (symbolic && s[k].alike) ? 0 : LINT_LOST;
         if (!lint_found(l, n, LINT_PROVEN | lost, "%s %s of batch %lld (%s)%s", both ? "initial_h and initial_c" : names[k], both ? "are constants" : "is a constant",

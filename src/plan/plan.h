@@ -15,6 +15,8 @@ typedef struct plan plan;
 /* Folds and rewrites a root graph in place, whatever of it depends on no unknown shape. `loading`: constants may borrow from
  * the mapped file, so views of them borrow too. */
 clstm_status plan_optimise(ir_graph *root, const op_env *env, bool loading, clstm_error *err);
+/* Takes out nodes that no output needs. */
+void plan_remove_dead(ir_graph *root);
 /* Packs weights and settles where every constant of the graph lives: packed and dropped, or owned. The end of loading. */
 clstm_status plan_settle_constants(ir_graph *root, clstm_error *err);
 

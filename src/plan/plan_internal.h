@@ -86,7 +86,5 @@ clstm_status plan_sequence_item(ir_node *n, bool *changed, clstm_error *err);
 /* The last pass of a plan: what is left is no longer the standard's graph. */
 clstm_status plan_fuse(ir_graph *root, clstm_error *err);
 clstm_status plan_carry_layers(ir_graph *g, clstm_error *err);
-/* Takes out nodes that no output needs. */
-void plan_remove_dead(ir_graph *root);
 
 #endif

@@ -127,6 +127,29 @@ def state(rows, zero, op="LSTM", layout=0):
     near(outputs("mended.onnx", x.numpy()[:, :1])[0][:, 0], want[:, :1])
 
 
+class Traced(nn.Module):
+    """Its states are made for the batch of the example, which a trace keeps."""
+    def __init__(self, cell):
+        super().__init__()
+        self.layers = cell(I, H, num_layers=2, bidirectional=True)
+
+    def forward(self, x):
+        zeros = torch.zeros(4, int(x.size(1)), H)
+        return self.layers(x, (zeros, zeros) if isinstance(self.layers, nn.LSTM) else zeros)[0]
+
+
+def traced(cell):
+    net = Traced(cell).eval()
+    torch.onnx.export(net, torch.randn(T, 2, I), "faulty.onnx", opset_version=13, input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "t", 1: "b"}, "y": {0: "t", 1: "b"}})
+    expect("frozen-batch", True)
+    outputs("faulty.onnx", np.zeros((T, B, I), np.float32), want=3)
+    if mend():
+        raise RuntimeError("still found")
+    for rows in (1, 2, B):
+        x = torch.randn(T + rows, rows, I)
+        near(outputs("mended.onnx", x.numpy())[0], net(x).detach().numpy())
+
+
 def own_rows():
     net = nn.GRU(I, H)
     h = np.random.default_rng(4).standard_normal((1, 2, H)).astype(np.float32)
@@ -236,7 +259,8 @@ def unused():
 
 
 cases = {"gru-reset": gru_reset, "projection": projection, "frozen batch, zeros": lambda: state(2, True), "frozen batch, zeros, GRU": lambda: state(1, True, "GRU"),
-         "frozen batch, one row": lambda: state(1, False), "frozen batch, rows alike": lambda: state(2, False, "GRU"), "frozen batch, rows of their own": own_rows,
+         "frozen batch, one row": lambda: state(1, False), "frozen batch, rows alike": lambda: state(2, False, "GRU"), "frozen batch, rows of their own": own_rows, "frozen batch, traced LSTM": lambda: traced(nn.LSTM),
+         "frozen batch, traced GRU": lambda: traced(nn.GRU),
          "constant state, zeros": lambda: constant_state(True), "constant state, values": lambda: constant_state(False),
          "frozen time and batch": lambda: frozen_shape([T, 2, H], ["t", "b"]), "frozen product": lambda: frozen_shape([T * 2, H], ["t", "b"]),
          "layout": layout, "sequence_lens": lens, "double": double, "hard-sigmoid": hard_sigmoid, "left-over": left_over, "unused": unused}
