@@ -187,6 +187,23 @@ static bool agrees(const reshape *r, const int64_t *target) {
     return known > 0 && old % known == 0 && (unpinned || old == known);
 }
 
+/* Whether the sizes that stay are part of what the input has at any size: one of the example that stays would be neither. A 1 more than
+ * the input has may be the example's too. */
+static bool sound(const reshape *r, const int64_t *target) {
+    int64_t have = 1, kept = 1;
+    int ones = 0;
+    for (int d = 0; d < r->a->rank; d++) {
+        if (r->a->dims[d] != r->b->dims[d]) continue;
+        if (!util_mul(have, r->a->dims[d], &have)) return false;
+        ones += r->a->dims[d] == 1;
+    }
+    for (int k = 0; k < r->rank; k++) {
+        if (target[k] > 0 && !util_mul(kept, target[k], &kept)) return false;
+        ones -= target[k] == 1;
+    }
+    return ones >= 0 && have % kept == 0;
+}
+
 /* The readings of each size: as it is, copied from the input, found from the rest. Fewest found ones first, then fewest changes. */
 static bool reinterpret(const reshape *r, int64_t *out) {
     int best = 1000, total = 1;
@@ -202,7 +219,7 @@ static bool reinterpret(const reshape *r, int64_t *out) {
             cost += how == 1 ? 1 : how == 2 ? 10 : 0;
             open += target[k] == -1;
         }
-        if (!valid || open > 1 || cost >= best || !holds(target, r->rank, r->a) || !holds(target, r->rank, r->b) || !agrees(r, target)) continue;
+        if (!valid || open > 1 || cost >= best || !holds(target, r->rank, r->a) || !holds(target, r->rank, r->b) || !agrees(r, target) || !sound(r, target)) continue;
         best = cost;
         memcpy(out, target, sizeof target);
     }
@@ -230,6 +247,21 @@ static void say_target(char *out, size_t size, const int64_t *target, int rank) 
     snprintf(out + at, size - at, "]");
 }
 
+/* Those that fail for certain, a number of elements against an open one, and that no other reading mends. */
+static clstm_status tell_lost(lint *l, const probes *p) {
+    for (size_t i = 0; i < l->graph->n_nodes; i++) {
+        reshape r;
+        bool frozen;
+        char from[160];
+        UTIL_TRY(read_reshape(l, l->graph->nodes[i], p, &r, &frozen));
+        for (int k = 0; k < r.rank && frozen; k++) frozen = r.target[k] > 0;
+        if (!frozen) continue;
+        say_target(from, sizeof from, r.target, r.rank);
+        lint_found(l, l->graph->nodes[i], LINT_PROVEN | LINT_LOST, "its shape %s holds sizes of the example, and fails at others; its input alone does not tell them apart", from);
+    }
+    return CLSTM_OK;
+}
+
 /* The first Reshape that fails and can be read otherwise; *again: it was mended, and more may come to light behind it. */
 static clstm_status first_frozen(lint *l, const probes *p, bool *again) {
     *again = false;
@@ -250,7 +282,7 @@ static clstm_status first_frozen(lint *l, const probes *p, bool *again) {
         *again = true;
         return CLSTM_OK;
     }
-    return CLSTM_OK;
+    return tell_lost(l, p);
 }
 
 clstm_status lint_frozen_shape(lint *l) {
