@@ -66,7 +66,7 @@ static bool unrolls(const ir_node *n, int64_t *trips) {
     if ((int)body->n_in != n->n_in || (int)body->n_out != n->n_out + 1 || !stays_true(body)) return false;
     for (size_t i = 0; i < body->n_nodes; i++)
         if (body->nodes[i]->n_bodies) return false;
-    return *trips > 0 && *trips * (int64_t)(body->n_nodes + 1) < MOST_NODES;
+    return *trips > 0 && *trips < MOST_NODES && *trips * (int64_t)(body->n_nodes + 1) < MOST_NODES;
 }
 
 /* A body's value as it is in the step at hand. */

@@ -169,12 +169,13 @@ static clstm_status run_TopK(op_ctx *c) {
     int64_t k;
     UTIL_TRY(op_axis(c, x->rank, &axis));
     UTIL_TRY(topk_count(c, &k));
+    if (k == 0) return CLSTM_OK;
     int64_t outer = tensor_span(x, 0, axis), n = x->dims[axis], inner = tensor_span(x, axis + 1, x->rank);
     size_t size = clstm_type_size(x->type);
     uint64_t *w = c->scratch;
     int64_t *heap = (int64_t *)c->scratch + n;
     row r = {op_wide_of(x->type), !op_attr_given(c->node, "largest") || op_attr_int(c->node, "largest"), w};
-    for (int64_t line = 0; line < outer * inner && k; line++) {
+    for (int64_t line = 0; line < outer * inner; line++) {
         int64_t o = line / inner, in = line % inner;
         const unsigned char *from = (const unsigned char *)x->data + (size_t)(o * n * inner + in) * size;
         op_chunk chunk;

@@ -14,7 +14,7 @@ static kernel_store store(const convolve *c) { return c->type == CLSTM_DOUBLE ? 
 /* Whether a padded copy of one group's input is small; works out its shape. A row of it holds, one phase of the step after another,
  * what every tap of every output position of the row reads. */
 static bool plan_direct(convolve *c) {
-    int64_t low = 0, high = c->in[2] - 1, rows;
+    int64_t low = 0, high = c->in[2] ? c->in[2] - 1 : 0, rows;
     for (int64_t t = 0; t < c->taps; t++) {
         int64_t first = c->tap[t].offset[2], last = (c->out[2] - 1) * c->step[2] + first;
         if (first < low) low = first;

@@ -202,7 +202,7 @@ static clstm_status run_Gemm(op_ctx *c) {
     const void *a = op_in(c, 0)->data, *b = op_in(c, 1)->data, *bias = op_has_in(c, 2) ? op_in(c, 2)->data : NULL;
     void *y = op_out(c, 0)->data;
     bool before = g->bias.loop && g->alpha == 1;
-    if (g->trans_a) {
+    if (g->trans_a && c->scratch) {         /* without elements there is nothing to turn */
         void *turned = (unsigned char *)c->scratch + g->a_at;
         op_move_run(&g->transpose, a, turned);
         a = turned;
