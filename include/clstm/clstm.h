@@ -377,7 +377,8 @@ typedef struct clstm_step {
     bool view;                              /* costs nothing */
     bool dynamic;                           /* shapes are found at each run; no cost is known */
     struct { double flops, bytes, times; } cost[2];
-    double seconds;                         /* summed over the runs since clstm_session_profile(true) */
+    double seconds;                         /* summed over the runs since clstm_session_profile(true); layers that threads walk
+                                             * together each have those of their own thread */
 } clstm_step;
 /* False past the last, and without a plan. */
 CLSTM_API bool clstm_session_step(const clstm_session *session, size_t index, clstm_step *step);

@@ -59,6 +59,7 @@ struct op_env {
     const clstm_limits *limits;
     bool onnxruntime_semantics;
     util_pool *pool;                        /* NULL: one thread */
+    int steps_at_once;                      /* recurrent layers get no more steps of X at a time; 0: all */
     const atomic_bool *cancel;              /* looked at between steps of long operators */
     struct op_trace *trace;                 /* NULL: off (rnn/trace.h) */
     int64_t *live;                          /* bytes of the plan's values that are made while it runs; NULL outside of runs */

@@ -62,7 +62,7 @@ static clstm_status run_dynamic(plan_step_s *s) {
     return status;
 }
 
-static double seconds(void) {
+double plan_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -83,12 +83,14 @@ static clstm_status run_block(plan_block *b, clstm_error *err) {
         plan_step_s *s = &b->steps[i];
         if (s->view) continue;
         if (p->env.cancel && atomic_load_explicit(p->env.cancel, memory_order_relaxed)) return util_fail(err, CLSTM_CANCELLED, "cancelled");
-        if (!p->profile) {
+        if (s->stack) {
+            UTIL_TRY(plan_run_stack(s->stack, &i, err));
+        } else if (!p->profile) {
             UTIL_TRY(run_step(s, err));
         } else {
-            double t = seconds();
+            double t = plan_seconds();
             UTIL_TRY(run_step(s, err));
-            s->seconds += seconds() - t;
+            s->seconds += plan_seconds() - t;
         }
     }
     return CLSTM_OK;

@@ -241,6 +241,7 @@ clstm_status plan_layout(plan_block *b, clstm_error *err) {
     b->storages = util_arena_alloc(&b->plan->arena, most, sizeof *b->storages);
     if (!b->storages) return util_no_memory(err);
     UTIL_TRY(make_storages(b, err));
+    UTIL_TRY(plan_find_stacks(b, err));
     find_lifetimes(b);
     share_in_place(b);
     for (size_t i = 0; i < b->n_steps; i++) {
@@ -253,6 +254,7 @@ clstm_status plan_layout(plan_block *b, clstm_error *err) {
         if (bodies) { UTIL_TRY(new_storage(b, bodies, (int)i, &at, err)); s->bodies_offset = (size_t)at; }
         if (!s->dynamic && !s->view && s->ctx.scratch_bytes) { UTIL_TRY(new_storage(b, s->ctx.scratch_bytes, (int)i, &at, err)); s->scratch_offset = (size_t)at; }
     }
+    plan_hold_stacks(b);
     return place_storages(b, err);
 }
 

@@ -5,6 +5,7 @@
 #include "plan/plan.h"
 
 typedef struct plan_block plan_block;
+typedef struct plan_stack plan_stack;
 
 /* Where a value lives while the plan runs. ir_value.user points here. */
 typedef struct plan_slot {
@@ -33,6 +34,7 @@ typedef struct plan_step_s {
     plan_block **bodies;        /* node->n_bodies */
     size_t scratch_offset, bodies_offset;
     double seconds;
+    plan_stack *stack;          /* that it is in, or NULL */
 } plan_step_s;
 
 /* A graph ready to run: the root's, or a body's. */
@@ -55,7 +57,7 @@ struct plan {
     size_t memory_bytes;
     size_t prepared_bytes;      /* what nodes keep for themselves */
     int64_t live;               /* the arena, and what dynamic steps hold besides (env.live) */
-    op_env env;
+    op_env env, alone;          /* alone: without threads, for layers that walk together */
     plan_slot **views;          /* slots with a base, in order */
     size_t n_views, cap_views;
     bool profile, optimise, locked;
@@ -64,6 +66,13 @@ struct plan {
 };
 
 clstm_status plan_lower(plan *p, clstm_error *err);
+/* stack.c: finds the layers of the block that walk together, and prepares them anew; makes storages last as long as the stack that uses
+ * them; runs the stack that begins at step *at, and moves *at to its last step. */
+clstm_status plan_find_stacks(plan_block *block, clstm_error *err);
+void plan_hold_stacks(plan_block *block);
+clstm_status plan_run_stack(plan_stack *s, size_t *at, clstm_error *err);
+double plan_seconds(void);
+
 /* Lays out the block's storages, its steps' scratch and bodies; sets block->arena_bytes. */
 clstm_status plan_layout(plan_block *block, clstm_error *err);
 /* Gives every slot and scratch its address below `base`. */

@@ -120,7 +120,7 @@ void *rnn_lane_y(const rnn_lane *l, int64_t t, int64_t r) {
 void rnn_lane_begin(rnn_lane *l) {
     const rnn_job *j = l->job;
     l->steps = j->lens ? 0 : j->z.t;
-    l->first = l->end = 0;
+    l->first = l->end = l->done = 0;
     for (int64_t r = 0; r < l->rows; r++) {
         int64_t len = length_of(l, r);
         if (len > l->steps) l->steps = len;
@@ -131,6 +131,7 @@ void rnn_lane_begin(rnn_lane *l) {
         if (j->spec->kind == RNN_LSTM) load_state(l, j->c0, r, rnn_lane_c(l, r));
         for (int64_t t = len; t < j->z.t && j->y; t++) memset(rnn_lane_y(l, t, r), 0, (size_t)j->z.h * clstm_type_size(j->z.type));
     }
+    l->known = l->steps;
 }
 
 void rnn_lane_end(rnn_lane *l) {
@@ -226,7 +227,7 @@ static void open_step(rnn_lane *l, int64_t s) {
         if (l->t < length_of(l, r)) l->active[l->n_active++] = r;
     if (!j->single && (l->t < l->first || l->t >= l->end)) {
         l->first = !reverse ? l->t : l->t >= j->chunk ? l->t - j->chunk + 1 : 0;
-        l->end = reverse ? l->t + 1 : l->steps - l->t > j->chunk ? l->t + j->chunk : l->steps;
+        l->end = reverse ? l->t + 1 : l->known - l->t > j->chunk ? l->t + j->chunk : l->known;
         if (j->widened) widen_chunk(l);
     }
     if (j->fused) open_fused(l);
@@ -260,14 +261,20 @@ void rnn_lane_step(rnn_lane *l, int64_t s, int phase) {
     if (phase + 1 == rnn_lane_phases(l->job)) close_step(l);
 }
 
-bool rnn_lane_run(rnn_lane *l) {
+bool rnn_lane_walk(rnn_lane *l, int64_t end) {
     const rnn_job *j = l->job;
     int phases = rnn_lane_phases(j);
-    rnn_lane_begin(l);
-    for (int64_t s = 0; s < l->steps; s++) {
+    l->known = end < l->steps ? end : l->steps;
+    for (; l->done < l->known; l->done++) {
         if (j->cancel && atomic_load_explicit(j->cancel, memory_order_relaxed)) return false;
-        for (int p = 0; p < phases; p++) rnn_lane_step(l, s, p);
+        for (int p = 0; p < phases; p++) rnn_lane_step(l, l->done, p);
     }
+    return true;
+}
+
+bool rnn_lane_run(rnn_lane *l) {
+    rnn_lane_begin(l);
+    if (!rnn_lane_walk(l, l->steps)) return false;
     rnn_lane_end(l);
     return true;
 }

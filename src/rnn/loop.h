@@ -32,6 +32,7 @@ typedef struct rnn_lane {
     int64_t b0, rows, steps;        /* steps: the longest sequence of the lane's rows */
     int64_t s, t, n_active;         /* the step at hand, its time, the rows that take part */
     int64_t first, end;             /* times whose products stand in pre */
+    int64_t done, known;            /* rnn_lane_walk: steps walked; steps whose X may be read */
     size_t offset;                  /* of its memory in the scratch */
     /* its memory */
     kernel_step_row *row;           /* of the active rows */
@@ -82,6 +83,8 @@ void rnn_lane_place(rnn_lane *l, unsigned char *memory);
 
 /* Runs a lane that has all panels from initial to final states; false: cancelled. */
 bool rnn_lane_run(rnn_lane *l);
+/* The middle of it, between begin and end, in pieces: on to step `end` of a forward lane, reading no X behind it. */
+bool rnn_lane_walk(rnn_lane *l, int64_t end);
 /* The same in pieces: begin; for each step s and phase: this lane's part, when all parts of what came before are done; end. */
 void rnn_lane_begin(rnn_lane *l);
 int rnn_lane_phases(const rnn_job *j);

@@ -1,7 +1,7 @@
 /* rnn/run: a node at its shapes becomes a job with lanes (prepare); a run fills in the pointers and walks the lanes. */
 #include "rnn/run.h"
 
-#include "rnn/loop.h"
+#include "rnn/share.h"
 #include "tensor/tensor.h"
 
 #include <limits.h>
@@ -151,32 +151,6 @@ static clstm_status settle_vectors(rnn_prepared *p, op_ctx *ctx) {
 
 /* ---- who does what ----------------------------------------------------------------------------------------------------------------- */
 
-/* Multiply-adds of a step below which a thread's share does not pay for the meeting at its end, and of a whole call below which it
- * does not pay to wake a sleeping thread; rows of a lane from which sharing out rows is as fast as sharing out panels, as long as the
- * weights of a step are not more than a core's own cache holds. */
-enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 4, CORE_CACHE = 2 << 20 };
-
-static int common_divisor(int a, int b) { return b ? common_divisor(b, a % b) : a; }
-
-/* Directions go to threads of their own; within a direction batch rows are shared out when they are enough (no meeting until the
- * end), else the panels of each step (a meeting after each, but every core keeps its own part of R in its own cache). */
-static void share_out(rnn_job *j, int threads) {
-    int64_t d = j->spec->directions, units = d * j->z.b * j->spec->gates * j->z.h;
-    double step = (double)units * (double)(j->z.h + (j->single ? j->z.i : 0)), call = (double)units * (double)(j->z.h + j->z.i) * (double)j->z.t;
-    j->n_lanes = (int)d;
-    j->parts = 1;
-    if (threads < 2 || j->trace || step < WORTH_SHARING || call < WORTH_WAKING) return;
-    int64_t ways = threads / common_divisor(threads, (int)d);       /* of each direction */
-    int64_t least = j->fused ? LANE_ROWS : 1, panels = (j->padded + j->panel_units - 1) / j->panel_units;
-    double weights = step / (double)(d * j->z.b) * (double)j->real;
-    j->together = true;
-    if (j->z.b >= ways * least && (weights <= CORE_CACHE || !j->fused)) j->n_lanes = (int)(d * ways);
-    else if (j->fused) {
-        j->parts = (int)(ways < panels ? ways : panels);
-        j->n_lanes = (int)d * j->parts;
-    }
-}
-
 /* Lanes by direction, then by rows or by part. */
 static clstm_status settle_lanes(rnn_prepared *p, op_ctx *ctx) {
     rnn_job *j = &p->job;
@@ -212,10 +186,11 @@ clstm_status rnn_prepare(op_ctx *ctx) {
     job.padded = w.padded;
     job.single = job.fused && job.z.t == 1 && !job.split;
     job.panel_units = w.units;
-    share_out(&job, util_pool_threads(ctx->env->pool));
+    rnn_share_out(&job, util_pool_threads(ctx->env->pool));
     int64_t rows = job.parts > 1 ? job.z.b : job.z.b * s->directions / job.n_lanes;
     job.chunk = rows >= CHUNK_ROWS || rows == 0 ? 1 : CHUNK_ROWS / rows;
     if (job.chunk > job.z.t) job.chunk = job.z.t;
+    if (ctx->env->steps_at_once && job.chunk > ctx->env->steps_at_once) job.chunk = ctx->env->steps_at_once;
     size_t lanes = align64(sizeof(rnn_prepared) + (size_t)job.n_lanes * sizeof(rnn_lane)), vectors = vector_bytes(&job, &w);
     rnn_prepared *p = op_prepared_alloc(ctx, lanes + vectors * (size_t)s->directions);
     if (!p) return util_no_memory(ctx->err);
@@ -339,12 +314,45 @@ static bool run_lanes(rnn_prepared *p, util_pool *pool) {
     return true;
 }
 
-clstm_status rnn_run(op_ctx *ctx) {
+static clstm_status begin(op_ctx *ctx) {
     rnn_prepared *p = ctx->prepared;
     rnn_job *j = &p->job;
     j->lens = op_has_in(ctx, RNN_LENS) ? op_in(ctx, RNN_LENS)->data : NULL;
     UTIL_TRY(check_lens(j, ctx));
-    if (j->z.t == 0 || j->z.b == 0) { run_still(j, ctx); return CLSTM_OK; }
-    bind(p, ctx);
+    if (j->z.t == 0 || j->z.b == 0) run_still(j, ctx);
+    else bind(p, ctx);
+    return CLSTM_OK;
+}
+
+clstm_status rnn_run(op_ctx *ctx) {
+    rnn_prepared *p = ctx->prepared;
+    UTIL_TRY(begin(ctx));
+    if (p->job.z.t == 0 || p->job.z.b == 0) return CLSTM_OK;
     return run_lanes(p, ctx->env->pool) ? CLSTM_OK : util_fail(ctx->err, CLSTM_CANCELLED, "cancelled");
 }
+
+/* ---- one layer behind another --------------------------------------------------------------------------------------------------- */
+
+static rnn_job *job_of(const op_ctx *ctx) { return &((rnn_prepared *)ctx->prepared)->job; }
+
+static bool forward(const rnn_job *j) { return j->spec->directions == 1 && !j->spec->reverse; }
+
+bool rnn_follows(const op_ctx *ctx, const op_ctx *below) {
+    const rnn_job *j = job_of(ctx), *k = job_of(below);
+    return forward(j) && forward(k) && j->z.t == k->z.t && j->z.b == k->z.b && j->z.i == k->z.h && j->xt == k->yt && (j->xb == k->yb || j->z.b == 1);
+}
+
+rnn_cost rnn_cost_of(const op_ctx *ctx) {
+    const rnn_job *j = job_of(ctx);
+    return (rnn_cost){.steps = j->z.t, .alone = rnn_work(j), .shared = rnn_shared_cost(j)};
+}
+
+clstm_status rnn_walk_begin(op_ctx *ctx) {
+    UTIL_TRY(begin(ctx));
+    rnn_lane_begin(job_of(ctx)->lanes);
+    return CLSTM_OK;
+}
+
+bool rnn_walk(op_ctx *ctx, int64_t end) { return rnn_lane_walk(job_of(ctx)->lanes, end); }
+
+void rnn_walk_end(op_ctx *ctx) { rnn_lane_end(job_of(ctx)->lanes); }

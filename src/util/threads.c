@@ -210,3 +210,7 @@ void util_pool_meet(util_pool *p, int index, int count) {
     for (int i = 0; i < count; i++)
         for (unsigned turn = 1; (int)(atomic_load_explicit(&p->seats[i].meetings, memory_order_acquire) - mine) < 0; turn++) wait_turn(turn);
 }
+
+void util_pool_await(const atomic_llong *count, long long least) {
+    for (unsigned turn = 1; atomic_load_explicit(count, memory_order_acquire) < least; turn++) wait_turn(turn);
+}

@@ -5,6 +5,8 @@
 
 #include <clstm/clstm.h>
 
+#include <stdatomic.h>
+
 typedef struct util_pool util_pool;
 
 /* threads counts the caller's own; 1 starts none. */
@@ -24,5 +26,7 @@ int util_pool_team_most(const util_pool *pool);
 void util_pool_team(util_pool *pool, int count, void (*task)(void *arg, int index), void *arg);
 /* Called by every member with its index: returns when all `count` have come; what they wrote before is seen by all after. */
 void util_pool_meet(util_pool *pool, int index, int count);
+/* Called by a member: returns when another has brought *count to `least`; what it wrote before is seen. */
+void util_pool_await(const atomic_llong *count, long long least);
 
 #endif
