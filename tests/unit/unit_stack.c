@@ -243,7 +243,7 @@ END_TEST
 /* No step and no row: there is nothing to share. */
 START_TEST(nothing_to_do)
 {
-    stack s = {.type = 'f', .n = 3, .t = _i ? 0 : 30, .b = _i, .i = 30, .layer = {{&kinds[0], 40}, {&kinds[1], 56}, {&kinds[2], 48}}};
+    stack s = {.type = 'f', .n = 3, .t = _i ? 0 : 30, .b = _i, .i = 30, .layer = {{&kinds[0], 40, 0}, {&kinds[1], 56, 0}, {&kinds[2], 48, 0}}};
     ck_assert_int_eq(compare(graph_of_stack, &s, s.t, "nothing"), 0);
 }
 END_TEST
@@ -252,7 +252,7 @@ END_TEST
 
 static stack three_layers(int64_t t)
 {
-    return (stack){.type = 'f', .n = 3, .t = t, .b = 2, .i = 30, .layer = {{&kinds[0], 40}, {&kinds[1], 56}, {&kinds[2], 48}}};
+    return (stack){.type = 'f', .n = 3, .t = t, .b = 2, .i = 30, .layer = {{&kinds[0], 40, 0}, {&kinds[1], 56, 0}, {&kinds[2], 48, 0}}};
 }
 
 /* A run of all steps, walked together, against carried pieces: short ones in the plain order, long ones walked. States inside the layers,
