@@ -137,6 +137,8 @@ bool op_row_has_attr(const op_desc *row, const char *name);
 typedef const op_desc *(*op_lookup)(void *user, const char *domain, const char *name, int version, bool *known);
 /* Attributes, arity and constant types of the node against its row, then row->check. */
 clstm_status op_check_node(ir_node *n, clstm_error *err);
+/* At run time: a value that has a name and holds nothing (a state that a Loop was not given) may only be an optional input. */
+clstm_status op_check_present(op_ctx *ctx);
 /* Types of the present inputs against the row (variables bound consistently), then row->infer. Fills types of outputs. */
 clstm_status op_infer(op_ctx *ctx);
 

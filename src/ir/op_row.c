@@ -142,6 +142,19 @@ static clstm_status check_types(op_ctx *ctx) {
     return CLSTM_OK;
 }
 
+clstm_status op_check_present(op_ctx *ctx) {
+    char text[256];
+    param p;
+    const char *s = next_param(ctx->node->op->inputs, &p);
+    for (int i = 0; s && i < ctx->n_in; i++) {
+        bool may_lack = p.mark == '?' || (p.type_len == 3 && !memcmp(p.type, "any", 3)) || (p.type_len > 4 && !memcmp(p.type, "opt(", 4));
+        if (ctx->in[i] && ctx->in[i]->kind == CLSTM_KIND_NONE && !may_lack)
+            return util_context(ctx->err, op_bad_model(ctx, "input %.*s has no value", p.name_len, p.name), "%s", ir_node_text(text, sizeof text, ctx->node));
+        if (p.mark != '*' && p.mark != '+') s = next_param(s, &p);
+    }
+    return CLSTM_OK;
+}
+
 /* The kinds and types of all inputs as one number, 0 when it has not room: passes infer every node again and again. */
 static uint64_t types_of(const op_ctx *ctx) {
     uint64_t all = 1;

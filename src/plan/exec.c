@@ -40,7 +40,8 @@ static clstm_status run_dynamic(plan_step_s *s) {
         memset(c->out[i], 0, sizeof *c->out[i]);
         slot_at(c->out[i])->owned = true;
     }
-    clstm_status status = op_infer(c);
+    clstm_status status = op_check_present(c);
+    if (status == CLSTM_OK) status = op_infer(c);
     if (status == OP_DEFER && op->flags & OP_ALLOCATES) status = CLSTM_OK;
     if (status != CLSTM_OK)     /* op_infer has named the node already */
         return status == OP_DEFER ? util_fail(c->err, CLSTM_INTERNAL, "an operator asks for data that it has") : status;

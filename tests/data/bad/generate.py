@@ -23,8 +23,8 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def port(name):
-    return field(1, name) + field(2, field(1, field(1, 1)))
+def port(name, kind=1):
+    return field(1, name) + field(2, field(1, field(1, kind)))
 
 
 def node(op, inputs, outputs, name="n"):
@@ -87,6 +87,8 @@ negate = graph(nodes(node("Neg", ["x"], ["y"])))
 call = field(7, node("F", ["a"], ["b"], "again")) + field(9, field(2, 17))
 function = field(1, "F") + field(4, "a") + field(5, "b") + call
 sparse = field(1, tensor("w", [1], field(9, struct.pack("<f", 1)))) + field(2, tensor("", [1], field(9, struct.pack("<q", 0)), 7))
+adds_state = (field(2, "b") + field(11, port("i", 7)) + field(11, port("c", 9)) + field(11, port("v")) + field(11, port("u")) + field(12, port("d", 9)) + field(12, port("w"))
+              + field(12, port("s")) + nodes(node("Identity", ["c"], ["d"]), node("Add", ["u", "v"], ["w"], "add"), node("Neg", ["u"], ["s"])))
 files = {
     "empty": (b"", "empty"),
     "text": (b"This is not a model.\n", "not a"),
@@ -133,6 +135,9 @@ files = {
                             + field(12, port("y")) + field(12, port("z")) + nodes(node("Split", ["x"], ["y", "z"]))), "limit elements"),
     "huge_sparse": (model(graph(field(15, sparse + field(3, 1 << 20) + field(3, 1 << 20)), nodes(node("Add", ["x", "w"], ["y"])))),
                     "limit elements"),
+    "state_not_given": (model(graph_of_scalar(field(5, tensor("n", [], field(9, struct.pack("<q", 2)), 7)),
+                                              nodes(node("Loop", ["n", "", "", "x"], ["y"], "loop") + field(5, field(1, "body") + field(6, adds_state) + field(20, 5))))),
+                        'node 0 "loop" (Loop): node 1 "add" (Add): input B has no value'),
     "pads_beyond_integers": (model(of_constant([2], 1, 4, int64s("p", -(1 << 63) + 1, -(1 << 63)), nodes(node("Pad", ["w", "p"], ["y"], "pad")))),
                              'node 0 "pad" (Pad): the pads cut more than axis 0 has'),
     "sizes_beyond_integers": (model(of_constant([2, 2], 1, 4, int64s("s", (1 << 63) - 1, (1 << 63) - 1),
