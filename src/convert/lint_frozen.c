@@ -254,7 +254,7 @@ static clstm_status tell_lost(lint *l, const probes *p) {
         bool frozen;
         char from[160];
         UTIL_TRY(read_reshape(l, l->graph->nodes[i], p, &r, &frozen));
-        for (int k = 0; k < r.rank && frozen; k++) frozen = r.target[k] > 0;
+        for (int k = 0; frozen && k < r.rank; k++) frozen = r.target[k] > 0;
         if (!frozen) continue;
         say_target(from, sizeof from, r.target, r.rank);
         lint_found(l, l->graph->nodes[i], LINT_PROVEN | LINT_LOST, "its shape %s holds sizes of the example, and fails at others; its input alone does not tell them apart", from);

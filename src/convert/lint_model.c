@@ -15,7 +15,7 @@ static clstm_status run(void *user, onnx_model *model, const clstm_limits *limit
     if (g->repairs) return s;
     /* Nothing is to be loaded: a model whose refusal has been told ends here as others do. */
     g->done = s == CLSTM_OK || l.broken;
-    return s == CLSTM_OK ? CLSTM_UNSUPPORTED : s;
+    return s == CLSTM_OK ? util_fail(err, CLSTM_UNSUPPORTED, "the model was only to be looked at") : s;
 }
 
 static const op_desc *stand_in(void *user, const op_desc *row) { return lint_row(&((linting *)user)->rows, row); }
