@@ -23,7 +23,7 @@ AC_DEFUN([AX_CLSTM_TRY_LDFLAG], [
 dnl AX_CLSTM_ISA(NAME, FLAGS, EXPRESSION, HEADER): sets NAME_CFLAGS and the conditional HAVE_NAME_FLAGS.
 AC_DEFUN([AX_CLSTM_ISA], [
   clstm_save_CFLAGS=$CFLAGS
-  CFLAGS="$CFLAGS $2"
+  CFLAGS="$CFLAGS $2 -Werror=implicit-function-declaration"     # an instruction that is not there is no function of ours
   AC_MSG_CHECKING([whether $CC compiles for $1])
   AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <$4>
       void f(void *out) { __auto_type v = $3; __builtin_memcpy(out, &v, sizeof v); }]], [])],
