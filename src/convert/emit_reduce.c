@@ -142,6 +142,7 @@ static clstm_status code_cumsum(emitter *e, emit_step *s) {
     int64_t axis;
     emit_walk w = {.rank = x->rank, .n = 1};
     if (!s->in[1]->known || !emit_is_fixed(&s->in[1]->known[0], &axis)) return emit_refuse(e, "CumSum along an axis that only the run knows");
+    if (axis < -x->rank || axis >= x->rank) return emit_refuse(e, "CumSum along an axis that the input does not have");
     if (axis < 0) axis += x->rank;
     bool exclusive = op_attr_int(s->n, "exclusive") != 0, reverse = op_attr_int(s->n, "reverse") != 0;
     memcpy(w.dims, x->dims, sizeof x->dims);
