@@ -295,6 +295,7 @@ static clstm_status walk_node(emitter *e, emit_step *s) {
     if (open && !s->row->shape) return emit_pin(e, open);
     if (s->row->shape) {
         clstm_status status = s->row->shape(e, s);
+        if (status == EMIT_AGAIN && !open) return util_fail(e->err, CLSTM_UNSUPPORTED, "%s: sizes that only the run knows", ir_node_text(text, sizeof text, s->n));
         if (status == EMIT_AGAIN) return emit_pin(e, open);
         if (status != CLSTM_OK) return util_context(e->err, status, "%s", ir_node_text(text, sizeof text, s->n));
     }

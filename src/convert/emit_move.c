@@ -26,11 +26,7 @@ static void cover(emit_walk *w, int rank, const emit_dim *dims) {
 
 /* ---- Transpose ------------------------------------------------------------------------------------------------------------------------------ */
 
-static int permuted(const emit_step *s, int d) {
-    size_t n;
-    const int64_t *perm = op_attr_ints(s->n, "perm", &n);
-    return perm ? (int)perm[d] : s->in[0]->rank - 1 - d;
-}
+static int permuted(const emit_step *s, int d) { return op_permuted(s->n, s->in[0]->rank, d); }
 
 static clstm_status shape_transpose(emitter *e, emit_step *s) {
     emit_dim dims[CLSTM_MAX_RANK];

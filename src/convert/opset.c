@@ -175,10 +175,11 @@ static clstm_status split_outputs(ir_node *n, bool up, clstm_error *err) {
     return CLSTM_OK;
 }
 
+/* Before 20 the words were others, and volumes were not sampled. */
 static clstm_status sample_mode(ir_node *n, bool up, clstm_error *err) {
     static const char *const words[][2] = {{"bilinear", "linear"}, {"bicubic", "cubic"}};
     ir_attr *a = (ir_attr *)(uintptr_t)ir_attr_find(n, "mode");
-    (void)err;
+    if (!up && n->inputs[0]->type.rank != 4) return util_fail(err, CLSTM_UNSUPPORTED, "its input is not known to be images, and nothing else was sampled before opset 20");
     for (size_t i = 0; a && i < 2; i++)
         if (!strcmp(a->v.s, words[i][!up])) {
             a->v.s = words[i][up];
@@ -218,6 +219,18 @@ static clstm_status only_optional(ir_node *n, bool up, clstm_error *err) {
     return util_fail(err, CLSTM_UNSUPPORTED, "takes nothing but an optional before opset 18");
 }
 
+/* Before 13 one scale was for all. */
+static clstm_status one_scale(ir_node *n, bool up, clstm_error *err) {
+    const clstm_tensor *t = &n->inputs[1]->type;
+    if (up || t->rank == 0 || (t->rank == 1 && t->dims[0] == 1)) return CLSTM_OK;
+    return util_fail(err, CLSTM_UNSUPPORTED, "its scale is not known to be one number, as it must be before opset 13");
+}
+
+static clstm_status scale_type(ir_node *n, bool up, clstm_error *err) {
+    if (up || n->inputs[1]->type.type != CLSTM_INT32) return CLSTM_OK;
+    return util_fail(err, CLSTM_UNSUPPORTED, "takes an int32 scale from opset 21 on");
+}
+
 static clstm_status other_meaning(ir_node *n, bool up, clstm_error *err) {
     (void)n, (void)up;
     return util_fail(err, CLSTM_UNSUPPORTED, "means another thing in that version");
@@ -225,8 +238,9 @@ static clstm_status other_meaning(ir_node *n, bool up, clstm_error *err) {
 
 static const struct { int since; const char *ops; clstm_status (*change)(ir_node *n, bool up, clstm_error *err); } changes[] = {
     {6, "Tile", other_meaning}, {9, "Scan", other_meaning}, {11, "Resize", other_meaning}, {13, "Resize", resize_inputs},
-    {13, "Softmax LogSoftmax Hardmax", softmax_axis}, {18, "Split", split_outputs}, {18, "OptionalGetElement OptionalHasElement", only_optional}, {20, "GridSample", sample_mode},
-    {21, "GroupNormalization", other_meaning}, {22, "AveragePool LpPool MaxPool", last_window},
+    {13, "Softmax LogSoftmax Hardmax", softmax_axis}, {13, "QuantizeLinear DequantizeLinear", one_scale},
+    {18, "Split", split_outputs}, {18, "OptionalGetElement OptionalHasElement", only_optional}, {20, "GridSample", sample_mode},
+    {21, "GroupNormalization", other_meaning}, {21, "QuantizeLinear", scale_type}, {22, "AveragePool LpPool MaxPool", last_window},
 };
 
 /* ---- nodes --------------------------------------------------------------------------------------------------------------------------- */

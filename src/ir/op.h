@@ -116,6 +116,8 @@ float op_attr_float(const ir_node *n, const char *name);
 const char *op_attr_string(const ir_node *n, const char *name);             /* NULL: absent without default */
 const int64_t *op_attr_ints(const ir_node *n, const char *name, size_t *count);  /* NULL, 0 when absent */
 const float *op_attr_floats(const ir_node *n, const char *name, size_t *count);
+/* The axis of the input that is axis d of the output of a Transpose whose shapes are inferred: perm may be absent or empty, or count from the end. */
+int op_permuted(const ir_node *n, int rank, int d);
 bool op_attr_given(const ir_node *n, const char *name);
 
 /* Failures inside an operator; the framework puts `node 12 "x" (Op): ` in front. */

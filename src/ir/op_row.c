@@ -305,6 +305,13 @@ const int64_t *op_attr_ints(const ir_node *n, const char *name, size_t *count) {
     return given ? given->v.ints : NULL;
 }
 
+int op_permuted(const ir_node *n, int rank, int d) {
+    size_t count;
+    const int64_t *perm = op_attr_ints(n, "perm", &count);
+    if (!count) return rank - 1 - d;
+    return (int)(perm[d] < 0 ? perm[d] + rank : perm[d]);
+}
+
 const float *op_attr_floats(const ir_node *n, const char *name, size_t *count) {
     const ir_attr *given = ir_attr_find(n, name);
     *count = given ? given->count : 0;

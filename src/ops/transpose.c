@@ -8,13 +8,9 @@ static clstm_status permutation(op_ctx *c, int *perm) {
     size_t count;
     const int64_t *given = op_attr_ints(c->node, "perm", &count);
     uint32_t mask;
-    if (!given || !count) {
-        for (int d = 0; d < x->rank; d++) perm[d] = x->rank - 1 - d;
-        return CLSTM_OK;
-    }
-    if (count != (size_t)x->rank) return op_bad_model(c, "perm has %zu entries for a tensor of rank %d", count, x->rank);
+    if (count && count != (size_t)x->rank) return op_bad_model(c, "perm has %zu entries for a tensor of rank %d", count, x->rank);
     UTIL_TRY(op_axes_mask(c, given, (int)count, x->rank, &mask));
-    for (int d = 0; d < x->rank; d++) perm[d] = (int)(given[d] < 0 ? given[d] + x->rank : given[d]);
+    for (int d = 0; d < x->rank; d++) perm[d] = op_permuted(c->node, x->rank, d);
     return CLSTM_OK;
 }
 

@@ -308,12 +308,8 @@ static clstm_status follow_node(follower *f, const ir_node *n) {
     if (!strncmp(n->op_type, "Reduce", 6) || !strncmp(n->op_type, "Arg", 3)) return follow_reduce(f, n, first);
     if (one_of(n, windows)) return follow_window(f, n, first);
     int rank = n->inputs[0]->type.rank;
-    if (!strcmp(n->op_type, "Transpose")) {
-        size_t count;
-        const int64_t *perm = op_attr_ints(n, "perm", &count);
-        for (int d = 0; d < rank; d++)
-            if ((perm ? perm[d] : rank - 1 - d) == first) return set_all(f, n, d);
-    }
+    for (int d = 0; d < rank && !strcmp(n->op_type, "Transpose"); d++)
+        if (op_permuted(n, rank, d) == first) return set_all(f, n, d);
     if (!strcmp(n->op_type, "Softmax") || !strcmp(n->op_type, "LogSoftmax")) {
         int axis = attr_axis(n, "axis", rank);
         bool clear = n->version < 13 ? first < axis : first != axis;
