@@ -127,7 +127,7 @@ clstm_status emit_require(emitter *e, const emit_dim *d) {
 clstm_status emit_set(emit_step *s, int out, int rank, const emit_dim *dims) {
     if (!s->out[out]) return CLSTM_OK;
     s->out[out]->rank = rank;
-    memcpy(s->out[out]->dims, dims, (size_t)rank * sizeof *dims);
+    if (rank) memcpy(s->out[out]->dims, dims, (size_t)rank * sizeof *dims);
     return CLSTM_OK;
 }
 
