@@ -66,6 +66,8 @@ static bool unrolls(const ir_node *n, int64_t *trips) {
     if ((int)body->n_in != n->n_in || (int)body->n_out != n->n_out + 1 || !stays_true(body)) return false;
     for (size_t i = 0; i < body->n_nodes; i++)
         if (body->nodes[i]->n_bodies) return false;
+    for (int i = 2; i < n->n_in; i++)
+        if (!n->inputs[i]) return false;
     return *trips > 0 && *trips < MOST_NODES && *trips * (int64_t)(body->n_nodes + 1) < MOST_NODES;
 }
 
