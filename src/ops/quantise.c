@@ -137,7 +137,7 @@ static clstm_status run_dynamic(op_ctx *ctx) {
     float lo = 0, hi = 0;
     for (int64_t i = 0; i < n; i++) { lo = x[i] < lo ? x[i] : lo; hi = x[i] > hi ? x[i] : hi; }
     float scale = (hi - lo) / 255.0f, zero = scale > 0 ? nearbyintf(-lo / scale) : 0;
-    zero = zero < 0 ? 0 : zero > 255 ? 255 : zero;
+    zero = zero > 255 ? 255 : zero > 0 ? zero : 0;      /* 0 for NaN, of an infinite scale */
     if (!(scale > 0)) scale = 1;            /* nothing but zeros: a scale of 0 would be no use to whoever divides by it (ONNX Runtime) */
     if (op_has_out(ctx, 1)) *(float *)op_out(ctx, 1)->data = scale;
     if (op_has_out(ctx, 2)) *(uint8_t *)op_out(ctx, 2)->data = (uint8_t)zero;

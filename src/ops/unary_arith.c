@@ -17,17 +17,25 @@
 /* Wrapping negation of any integer, INT_MIN included. */
 #define NEGATIVE(x) (0 - (uint64_t)(x))
 
+/* What the type cannot hold saturates and NaN gives 0, as Cast has it. */
+#define TO_INTEGER(s, T, LOW, HIGH) \
+    static T integer_##s(double v) { return v != v ? 0 : v <= (double)LOW ? LOW : v >= (double)HIGH ? HIGH : (T)v; }
+TO_INTEGER(i32, int32_t, INT32_MIN, INT32_MAX)
+TO_INTEGER(i64, int64_t, INT64_MIN, INT64_MAX)
+TO_INTEGER(u32, uint32_t, 0, UINT32_MAX)
+TO_INTEGER(u64, uint64_t, 0, UINT64_MAX)
+
 #define INT_LOOPS(s, T) \
     LOOP(Abs_##s, T, T, x < 0 ? NEGATIVE(x) : (uint64_t)x) \
     LOOP(Neg_##s, T, T, NEGATIVE(x)) \
     LOOP(Sign_##s, T, T, (x > 0) - (x < 0)) \
     LOOP(Relu_##s, T, T, x < 0 ? 0 : x) \
-    LOOP(Shrink_##s, T, T, (double)x < -a[1] ? (double)x + a[0] : (double)x > a[1] ? (double)x - a[0] : 0)
+    LOOP(Shrink_##s, T, T, (double)x < -a[1] ? integer_##s((double)x + a[0]) : (double)x > a[1] ? integer_##s((double)x - a[0]) : 0)
 #define UINT_LOOPS(s, T) \
     LOOP(Copy_##s, T, T, x) \
     LOOP(Sign_##s, T, T, x > 0) \
     LOOP(Not_##s, T, T, ~x) \
-    LOOP(Shrink_##s, T, T, (double)x > a[1] ? (double)x - a[0] : 0)
+    LOOP(Shrink_##s, T, T, (double)x > a[1] ? integer_##s((double)x - a[0]) : 0)
 #define REAL_LOOPS(s, T) \
     LOOP(Neg_##s, T, T, -x) \
     LOOP(Sign_##s, T, T, x > 0 ? 1 : x < 0 ? -1 : x) \
