@@ -65,7 +65,7 @@ static clstm_status code_dynamic(emitter *e, emit_step *s) {
     emit_line(e, 1, "float lo = 0, hi = 0;");
     emit_line(e, 1, "for (int i = 0; i < %s; i++) { lo = %s[i] < lo ? %s[i] : lo; hi = %s[i] > hi ? %s[i] : hi; }", n, x, x, x, x);
     emit_line(e, 1, "float scale = (hi - lo) / 255.0f, zero = scale > 0 ? rintf(-lo / scale) : 0;");
-    emit_line(e, 1, "zero = zero < 0 ? 0 : zero > 255 ? 255 : zero;");
+    emit_line(e, 1, "zero = zero > 255 ? 255 : zero > 0 ? zero : 0;");
     emit_line(e, 1, "if (!(scale > 0)) scale = 1;");
     if (emit_gives(s, 1)) emit_line(e, 1, "y1[0] = scale;");
     if (emit_gives(s, 2)) emit_line(e, 1, "y2[0] = (uint8_t)zero;");

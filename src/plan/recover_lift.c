@@ -275,12 +275,8 @@ static bool begin(lifter *l) {
 static void find_counters(lifter *l) {
     const plan_turns *t = &l->turns;
     for (int i = 0; i < t->states; i++) {
-        const ir_value *in = t->body->inputs[t->first_in + i], *out = t->body->outputs[t->first_out + i];
-        const ir_node *n = out->graph == t->body ? out->producer : NULL;
-        int64_t k, from;
-        if (!recover_is(n, "Add") || !counts(in) || !one_int(l->node->inputs[t->first_in + i], &from)) continue;
-        for (int m = 0; m < 2; m++)
-            if (n->inputs[m] == in && one_int(n->inputs[1 - m], &k) && k == 1) l->index[in->id] = (lift_index){1, from};
+        int64_t from;
+        if (plan_turns_counter(l->node, t, i, &from)) l->index[t->body->inputs[t->first_in + i]->id] = (lift_index){1, from};
     }
 }
 

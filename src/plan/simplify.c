@@ -1,6 +1,7 @@
 /* plan/simplify: algebra that holds for every element: nodes that change nothing give way to their input, chains of Transpose or
  * of reshaping nodes become one, BatchNormalization is folded into the convolution in front of it. */
 #include "plan/plan_internal.h"
+#include "plan/turns.h"
 
 #include "tensor/tensor.h"
 
@@ -180,6 +181,7 @@ static clstm_status simplify_graph(simplifier *s, ir_graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         ir_node *n = g->nodes[i];
         ir_follow(n);
+        if (n->n_bodies == 1) UTIL_TRY(plan_turns_plain(n, &s->changed, s->err));
         for (int b = 0; b < n->n_bodies; b++) UTIL_TRY(simplify_graph(s, n->bodies[b]));
         if (n->mark == IR_DEAD || !n->n_in || !n->n_out || !n->inputs[0] || !n->outputs[0]) continue;
         if (changes_nothing(s, n) || idle_dropout(n)) { replace(s, n, n->inputs[0]); continue; }

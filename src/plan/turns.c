@@ -94,10 +94,17 @@ static void adopt(ir_node *n, ir_graph *body) {
     body->settled = true;
 }
 
+/* Nothing was supposed of a state that is known before the first turn: what the body reads from outside may be known better by now. */
+static bool loose(const ir_node *n, const plan_turns *t) {
+    for (int i = 0; i < t->states; i++)
+        if (known(n->inputs[t->first_in + i]) && t->body->inputs[t->first_in + i]->kind == CLSTM_KIND_NONE) return true;
+    return false;
+}
+
 clstm_status plan_settle_turns(ir_node *n, int depth, clstm_status (*visit)(void *arg, ir_graph *body, clstm_error *err), void *arg, clstm_error *err) {
     plan_turns t;
     bool free[MOST_STATES] = {false};
-    if (depth > DEEPEST || !plan_turns_of(n, &t) || t.body->settled || t.states > MOST_STATES) return CLSTM_OK;
+    if (depth > DEEPEST || !plan_turns_of(n, &t) || t.states > MOST_STATES || (t.body->settled && !loose(n, &t))) return CLSTM_OK;
     for (int tries = 0; tries < 3; tries++) {
         ir_graph *body;
         UTIL_TRY(ir_graph_clone_body(t.body, &body, err));

@@ -71,6 +71,8 @@ cell_outcome cell_play(const char *inputs, const char *outputs, const char *node
         for (int64_t k = 0; k < clstm_tensor_count(y); k++) r.y[i][k] = tensor_get_double(y, k);
     }
     clstm_step step;
+    clstm_layer at_load;
+    while (clstm_model_layer(t.model, r.of_model, &at_load)) r.of_model++;
     while (clstm_session_step(t.session, r.steps, &step)) {
         bool layer = !strcmp(step.type, "LSTM") || !strcmp(step.type, "GRU") || !strcmp(step.type, "RNN");
         if (layer) snprintf(r.type, sizeof r.type, "%s", step.type);
