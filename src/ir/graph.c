@@ -103,7 +103,7 @@ clstm_status ir_graph_add_output(ir_graph *g, ir_value *v, clstm_error *err) { r
 
 const ir_attr *ir_attr_find(const ir_node *n, const char *name) {
     for (int i = 0; i < n->n_attrs; i++)
-        if (!strcmp(n->attrs[i].name, name)) return &n->attrs[i];
+        if (n->attrs[i].name[0] == name[0] && !strcmp(n->attrs[i].name, name)) return &n->attrs[i];
     return NULL;
 }
 

@@ -6,6 +6,8 @@
 #include "ir/const.h"
 #include "util/alloc.h"
 
+#include <string.h>
+
 typedef struct ir_graph ir_graph;
 typedef struct ir_node ir_node;
 typedef struct ir_value ir_value;
@@ -93,6 +95,10 @@ ir_node *ir_node_new(ir_graph *g, const char *op_type, const char *domain, int v
 clstm_status ir_graph_add_input(ir_graph *g, ir_value *v, clstm_error *err);
 clstm_status ir_graph_add_output(ir_graph *g, ir_value *v, clstm_error *err);
 
+/* Whether it is this operator of the standard. Passes ask it of every node, nearly always in vain: the first letter tells. */
+static inline bool ir_is(const ir_node *n, const char *op) {
+    return n && n->op_type[0] == op[0] && !strcmp(n->op_type, op) && !n->domain[0];
+}
 const ir_attr *ir_attr_find(const ir_node *n, const char *name);
 ir_attr *ir_attr_add(ir_node *n, const char *name, ir_attr_kind kind);   /* NULL without memory */
 

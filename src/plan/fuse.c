@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-static bool is(const ir_node *n, const char *op) { return n && !n->domain[0] && !strcmp(n->op_type, op); }
 
 /* The node that makes v for `user` alone, in the same graph. */
 static ir_node *only_producer(const ir_value *v, const ir_node *user) {
@@ -47,10 +46,10 @@ static int bias_input(const ir_node *p, int *axis) {
     int rank = p->outputs[0]->type.rank;
     *axis = rank - 1;
     if (p->n_in > 3 || (p->n_in == 3 && p->inputs[2])) return 0;
-    if (is(p, "MatMul")) return p->inputs[1]->type.rank > 1 ? 2 : 0;
-    if (is(p, "Gemm")) return op_attr_float(p, "alpha") == 1 && op_attr_float(p, "beta") == 1 ? 2 : 0;
+    if (ir_is(p, "MatMul")) return p->inputs[1]->type.rank > 1 ? 2 : 0;
+    if (ir_is(p, "Gemm")) return op_attr_float(p, "alpha") == 1 && op_attr_float(p, "beta") == 1 ? 2 : 0;
     *axis = 1;
-    return is(p, "Conv") || is(p, "ConvTranspose") ? 2 : 0;
+    return ir_is(p, "Conv") || ir_is(p, "ConvTranspose") ? 2 : 0;
 }
 
 /* The same elements in one dimension of n. */
@@ -70,7 +69,7 @@ static clstm_status flat(ir_graph *g, ir_value *row, int64_t n, ir_value **out, 
 }
 
 static clstm_status fuse_row(ir_node *n, clstm_error *err) {
-    if (!is(n, "Add") || n->version < 7) return CLSTM_OK;   /* before 7 an attribute says which axes the row lies along */
+    if (!ir_is(n, "Add") || n->version < 7) return CLSTM_OK;   /* before 7 an attribute says which axes the row lies along */
     for (int i = 0; i < 2; i++) {
         ir_node *p = only_producer(n->inputs[i], n);
         ir_value *row = n->inputs[1 - i], **in;

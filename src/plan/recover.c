@@ -103,12 +103,11 @@ static bool sealed(const recover_cell *c) {
     return true;
 }
 
-/* What a failed try left behind is forgotten. */
+/* What a failed try left behind is forgotten; gates are cleared as they are read. */
 static void begin(recover_cell *c) {
     c->n_inner = 0;
     c->coupled = false;
     memset(c->f_known, 0, sizeof c->f_known);
-    memset(c->gate, 0, sizeof c->gate);
     c->new_c = c->c = c->h = c->reset_h = NULL;
 }
 
@@ -174,15 +173,18 @@ static bool find_lstm_inputs(recover_cell *c) {
     return find_x_and_h(c, 4);
 }
 
-static bool lstm_of(recover_cell *c, ir_node *last, int k, int m) {
+/* c', which the activation made that is input k of `last`, as a sum. */
+static ir_node *new_c_of(recover_cell *c, ir_node *last, int k) {
     recover_access a;
     begin(c);
-    c->kind = RNN_LSTM;
-    ir_value *state = recover_note(c, last) ? recover_activated(c, last->inputs[k], 2, &a) : NULL, *i_value = NULL;
-    if (!state || !recover_is_state(c, state) || a.at || (c->batch > 1 && a.row != c->hidden) || (c->hidden > 1 && a.unit != 1)) return false;
+    ir_value *state = recover_note(c, last) ? recover_activated(c, last->inputs[k], 2, &a) : NULL;
+    if (!state || !recover_is_state(c, state) || a.at || (c->batch > 1 && a.row != c->hidden) || (c->hidden > 1 && a.unit != 1)) return NULL;
     c->new_c = plan_whole(state, c->graph);
-    ir_node *sum = recover_made_by(c, c->new_c, "Add");
-    if (!sum) return false;
+    return recover_made_by(c, c->new_c, "Add");
+}
+
+static bool lstm_of(recover_cell *c, ir_node *last, ir_node *sum, int k, int m) {
+    ir_value *i_value = NULL;
     ir_node *ig = recover_made_by(c, sum->inputs[m], "Mul"), *fc = recover_made_by(c, sum->inputs[1 - m], "Mul");
     if (!ig || !fc || ig == fc || !recover_note(c, sum) || !recover_note(c, ig) || !recover_note(c, fc)) return false;
     return recover_gate(c, last->inputs[1 - k], 0, &c->gate[LSTM_O]) && input_part(c, ig, &i_value) && forget_part(c, fc, i_value) && find_lstm_inputs(c) &&
@@ -190,8 +192,13 @@ static bool lstm_of(recover_cell *c, ir_node *last, int k, int m) {
 }
 
 static bool match_lstm(recover_cell *c, ir_node *last) {
-    for (int k = 0; k < 4; k++)
-        if (lstm_of(c, last, k & 1, k >> 1)) return true;
+    bool none[2] = {false, false};
+    c->kind = RNN_LSTM;
+    for (int k = 0; k < 4; k++) {
+        ir_node *sum = none[k & 1] ? NULL : new_c_of(c, last, k & 1);
+        if (sum && lstm_of(c, last, sum, k & 1, k >> 1)) return true;
+        none[k & 1] = !sum;
+    }
     return false;
 }
 
@@ -322,11 +329,10 @@ static bool match_rnn(recover_cell *c, ir_node *last) {
 
 static bool match(recover_cell *c, ir_node *n, bool gated, bool starts) {
     ir_value *out = n->n_out ? n->outputs[0] : NULL;
-    if (n->mark == IR_DEAD || n->domain[0] || n->version < 7 || !out || out->constant || out->kind != CLSTM_KIND_TENSOR) return false;
+    bool mul = recover_is(n, "Mul"), add = recover_is(n, "Add") || recover_is(n, "Sub"), plain = recover_is(n, "Tanh") || recover_is(n, "Relu");
+    if ((gated ? !mul && !add : !plain) || n->version < 7 || !out || out->constant || out->kind != CLSTM_KIND_TENSOR) return false;
     const clstm_tensor *t = &out->type;
     if (t->rank < 1 || !tensor_shape_known(t) || clstm_tensor_count(t) < 1 || (t->type != CLSTM_FLOAT && t->type != CLSTM_DOUBLE)) return false;
-    bool mul = recover_is(n, "Mul"), add = recover_is(n, "Add") || recover_is(n, "Sub"), plain = recover_is(n, "Tanh") || recover_is(n, "Relu");
-    if (gated ? !mul && !add : !plain) return false;
     memset(c, 0, sizeof *c);
     c->graph = n->graph;
     c->new_h = out;

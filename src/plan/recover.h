@@ -44,7 +44,7 @@ typedef struct recover_cell {
 /* The weights of a cell and what they were made of: the other cells of a chain share them. */
 typedef struct recover_weights { struct recover_weights *next; recover_cell of; ir_const *w, *r, *b, *p; } recover_weights;
 
-bool recover_is(const ir_node *n, const char *op);
+static inline bool recover_is(const ir_node *n, const char *op) { return ir_is(n, op) && n->mark != IR_DEAD; }
 
 /* ---- recover_sum.c */
 

@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-bool recover_is(const ir_node *n, const char *op) { return n && n->mark != IR_DEAD && !n->domain[0] && !strcmp(n->op_type, op); }
-
 bool recover_note(recover_cell *c, ir_node *n) {
     for (int i = 0; i < c->n_inner; i++)
         if (c->inner[i] == n) return true;
@@ -73,13 +71,14 @@ static bool seen_through(const recover_cell *c, const plan_view *w, recover_acce
     return true;
 }
 
-/* Replaces v by the value whose elements it shows, and the access by one of that; false when it is none. */
-static bool look_through(recover_cell *c, ir_value **v, recover_access *a) {
+/* Replaces v by the value whose elements it shows, and the access by one of that; false when it is none, or `such` (or NULL) does not
+ * hold of what made it: that is asked before each element is looked at. */
+static bool look_through(recover_cell *c, ir_value **v, recover_access *a, bool (*such)(const ir_node *)) {
     plan_view w;
     passed p = {c, true};
     plan_view_of(*v, c->graph, &w, note_passed, &p);
     if (w.of == *v) return true;
-    if (!p.ok || !own(c, w.of) || !seen_through(c, &w, *a, a)) return false;
+    if (!p.ok || !own(c, w.of) || (such && !such(maker(c, w.of))) || !seen_through(c, &w, *a, a)) return false;
     *v = w.of;
     return true;
 }
@@ -218,7 +217,7 @@ static bool in_part(recover_cell *c, recover_sum *s, const ir_node *n, recover_a
 bool recover_take_apart(recover_cell *c, recover_sum *s, ir_value *v, recover_access a, int depth) {
     if (depth > 16 || !numbers(c, v) || v->constant) return false;
     if (in_sequence(c, s, v, a)) return true;
-    if (!look_through(c, &v, &a)) return false;
+    if (!look_through(c, &v, &a, NULL)) return false;
     ir_node *n = maker(c, v);
     if (!n || n->n_in < 2 || n->version < 7 || !numbers(c, v) || !own(c, v) || !recover_note(c, n)) return false;
     if (recover_is(n, "MatMul")) return add_product(c, s, n->inputs[0], n->inputs[1], false, v, a);
@@ -271,22 +270,28 @@ static ir_value *hard_sigmoid(recover_cell *c, ir_node *clip, rnn_activation *f)
 }
 
 /* The operators that are activation functions of the standard, value for value. */
-static ir_value *activation_of(recover_cell *c, ir_node *n, rnn_activation *f) {
+static const char *activation(const ir_node *n) {
     static const char *const same[] = {"Sigmoid", "Tanh", "Relu", "HardSigmoid", "LeakyRelu", "Elu", "Softsign", "Softplus"};
-    if (recover_is(n, "Clip")) return hard_sigmoid(c, n, f);
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
-        if (!recover_is(n, same[i]) || !rnn_activation_find(same[i], &f->function)) continue;
-        f->alpha = rnn_activation_takes(f->function, false) ? op_attr_float(n, "alpha") : 0;
-        f->beta = rnn_activation_takes(f->function, true) ? op_attr_float(n, "beta") : 0;
-        return n->inputs[0];
-    }
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (recover_is(n, same[i])) return same[i];
     return NULL;
+}
+
+static bool activates(const ir_node *n) { return activation(n) || recover_is(n, "Clip"); }
+
+static ir_value *activation_of(recover_cell *c, ir_node *n, rnn_activation *f) {
+    const char *name = activation(n);
+    if (!name) return recover_is(n, "Clip") ? hard_sigmoid(c, n, f) : NULL;
+    if (!rnn_activation_find(name, &f->function)) return NULL;
+    f->alpha = rnn_activation_takes(f->function, false) ? op_attr_float(n, "alpha") : 0;
+    f->beta = rnn_activation_takes(f->function, true) ? op_attr_float(n, "beta") : 0;
+    return n->inputs[0];
 }
 
 ir_value *recover_activated(recover_cell *c, ir_value *v, int which, recover_access *a) {
     rnn_activation f = {0};
     *a = recover_all(c);
-    if (!recover_is_state(c, v) || v->constant || !look_through(c, &v, a)) return NULL;
+    if (!recover_is_state(c, v) || v->constant || !look_through(c, &v, a, activates)) return NULL;
     ir_node *n = maker(c, v);
     if (!n || !n->n_in || !numbers(c, v) || !own(c, v) || !recover_note(c, n)) return NULL;
     ir_value *of = activation_of(c, n, &f);

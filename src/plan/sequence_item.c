@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-static bool is(const ir_node *n, const char *op) { return n && n->mark != IR_DEAD && !n->domain[0] && !strcmp(n->op_type, op); }
 
 /* Where part `k` (from the end when negative) of `length` elements begins and how long it is; false when there is none or it is not known. */
 static bool find_part(const ir_value *sizes, int64_t length, int64_t k, int64_t *from, int64_t *wide) {
@@ -44,10 +43,10 @@ static ir_value *ints(ir_graph *g, int rank, int64_t value, clstm_error *err) {
 }
 
 clstm_status plan_sequence_item(ir_node *n, bool *changed, clstm_error *err) {
-    const ir_node *split = is(n, "SequenceAt") ? n->inputs[0]->producer : NULL;
+    const ir_node *split = ir_is(n, "SequenceAt") ? n->inputs[0]->producer : NULL;
     int64_t k, from = 0, wide = 0;
     int axis, count;
-    if (!is(split, "SplitToSequence") || split->graph != n->graph || !plan_constant_ints(n->inputs[1], &k, 1, 1, &count)) return CLSTM_OK;
+    if (!ir_is(split, "SplitToSequence") || split->mark == IR_DEAD || split->graph != n->graph || !plan_constant_ints(n->inputs[1], &k, 1, 1, &count)) return CLSTM_OK;
     ir_value *x = split->inputs[0], *sizes = split->n_in > 1 ? split->inputs[1] : NULL;
     if (!x || x->kind != CLSTM_KIND_TENSOR || !tensor_shape_known(&x->type) || !tensor_axis(op_attr_int(split, "axis"), x->type.rank, &axis) ||
         !find_part(sizes, x->type.dims[axis], k, &from, &wide)) return CLSTM_OK;

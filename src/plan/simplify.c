@@ -11,7 +11,6 @@
 
 typedef struct simplifier { bool changed; clstm_error *err; } simplifier;
 
-static bool is(const ir_node *n, const char *op) { return n && !n->domain[0] && !strcmp(n->op_type, op); }
 
 static bool same_known_shape(const ir_value *a, const ir_value *b) {
     return a->kind == CLSTM_KIND_TENSOR && b->kind == CLSTM_KIND_TENSOR && a->type.type == b->type.type && a->type.type != CLSTM_TYPE_NONE &&
@@ -20,7 +19,7 @@ static bool same_known_shape(const ir_value *a, const ir_value *b) {
 
 /* The element order is that of the input: only the shape differs. */
 static bool reshapes(const ir_node *n) {
-    return is(n, "Reshape") || is(n, "Squeeze") || is(n, "Unsqueeze") || is(n, "Flatten");
+    return ir_is(n, "Reshape") || ir_is(n, "Squeeze") || ir_is(n, "Unsqueeze") || ir_is(n, "Flatten");
 }
 
 static bool all_ints(const ir_value *v, int64_t want, clstm_error *err) {
@@ -54,13 +53,13 @@ static bool keeps_order(const ir_node *n) {
 /* Whether output 0 is input 0, bit for bit. */
 static bool changes_nothing(const simplifier *s, const ir_node *n) {
     const ir_value *in = n->inputs[0], *out = n->outputs[0];
-    if (is(n, "Identity")) return true;
-    if (is(n, "Concat") || is(n, "Sum") || is(n, "Max") || is(n, "Min") || is(n, "Mean")) return n->n_in == 1;
+    if (ir_is(n, "Identity")) return true;
+    if (ir_is(n, "Concat") || ir_is(n, "Sum") || ir_is(n, "Max") || ir_is(n, "Min") || ir_is(n, "Mean")) return n->n_in == 1;
     if (!same_known_shape(in, out)) return false;
-    if (reshapes(n) || is(n, "Expand") || is(n, "Tile") || is(n, "Cast")) return true;
-    if (is(n, "Slice")) return n->version < 10 || n->n_in < 5 || all_ints(n->inputs[4], 1, s->err);
-    if (is(n, "Split")) return n->n_out == 1;
-    if (is(n, "Transpose")) return keeps_order(n);
+    if (reshapes(n) || ir_is(n, "Expand") || ir_is(n, "Tile") || ir_is(n, "Cast")) return true;
+    if (ir_is(n, "Slice")) return n->version < 10 || n->n_in < 5 || all_ints(n->inputs[4], 1, s->err);
+    if (ir_is(n, "Split")) return n->n_out == 1;
+    if (ir_is(n, "Transpose")) return keeps_order(n);
     return false;
 }
 
@@ -74,7 +73,7 @@ static void replace(simplifier *s, ir_node *n, ir_value *by) {
 
 /* Dropout without training is its input; the mask, when wanted, keeps the node. */
 static bool idle_dropout(const ir_node *n) {
-    if (!is(n, "Dropout") || (n->n_out > 1 && n->outputs[1])) return false;
+    if (!ir_is(n, "Dropout") || (n->n_out > 1 && n->outputs[1])) return false;
     return n->version < 7 ? false : n->n_in < 3 || !n->inputs[2] || (n->inputs[2]->constant && all_ints(n->inputs[2], 0, NULL));
 }
 
@@ -83,7 +82,7 @@ static clstm_status join_transposes(simplifier *s, ir_node *n) {
     ir_node *first = n->inputs[0]->producer;
     int rank = n->outputs[0]->type.rank;
     int64_t a[CLSTM_MAX_RANK], b[CLSTM_MAX_RANK];
-    if (!is(n, "Transpose") || !is(first, "Transpose") || first->graph != n->graph || rank < 0 || rank > CLSTM_MAX_RANK || first->mark == IR_DEAD) return CLSTM_OK;
+    if (!ir_is(n, "Transpose") || !ir_is(first, "Transpose") || first->graph != n->graph || rank < 0 || rank > CLSTM_MAX_RANK || first->mark == IR_DEAD) return CLSTM_OK;
     const int64_t *p = permutation(first, rank, a), *q = permutation(n, rank, b);
     if (!p || !q) return CLSTM_OK;
     int64_t *both = util_arena_alloc(n->graph->arena, (size_t)rank, sizeof *both);
@@ -133,7 +132,7 @@ static ir_value *new_const(ir_graph *g, const clstm_tensor *t, ir_const **c, cls
 }
 
 static bool foldable_batch(const ir_node *bn, const ir_node *conv) {
-    if (!is(bn, "BatchNormalization") || (!is(conv, "Conv") && !is(conv, "ConvTranspose")) || conv->graph != bn->graph || conv->mark == IR_DEAD) return false;
+    if (!ir_is(bn, "BatchNormalization") || (!ir_is(conv, "Conv") && !ir_is(conv, "ConvTranspose")) || conv->graph != bn->graph || conv->mark == IR_DEAD) return false;
     if (conv->outputs[0]->uses != 1 || (bn->version >= 14 && op_attr_int(bn, "training_mode"))) return false;
     for (int i = 1; i < 5; i++)
         if (!bn->inputs[i] || !bn->inputs[i]->constant || bn->inputs[i]->type.type != CLSTM_FLOAT) return false;
@@ -144,7 +143,7 @@ static bool foldable_batch(const ir_node *bn, const ir_node *conv) {
 /* y = scale*(conv(x) - mean)/sqrt(var+eps) + shift is a convolution with scaled weights and another bias. */
 static clstm_status fold_batch(simplifier *s, ir_node *bn, ir_node *conv) {
     const float *p[5] = {0}, *w, *b = NULL;
-    bool transposed = is(conv, "ConvTranspose");
+    bool transposed = ir_is(conv, "ConvTranspose");
     const clstm_tensor *wt = &conv->inputs[1]->constant->tensor;
     int64_t groups = op_attr_int(conv, "group"), per = transposed ? wt->dims[1] : wt->dims[0] / groups, outputs = transposed ? wt->dims[1] * groups : wt->dims[0];
     if (clstm_tensor_count(&bn->inputs[1]->constant->tensor) != outputs) return CLSTM_OK;

@@ -20,10 +20,9 @@ bool plan_constant_ints(const ir_value *v, int64_t *out, int least, int most, in
     return true;
 }
 
-static bool is(const ir_node *n, const char *op) { return !strcmp(n->op_type, op); }
-static bool reshapes(const ir_node *n) { return is(n, "Reshape") || is(n, "Squeeze") || is(n, "Unsqueeze") || is(n, "Flatten") || is(n, "Identity"); }
+static bool reshapes(const ir_node *n) { return ir_is(n, "Reshape") || ir_is(n, "Squeeze") || ir_is(n, "Unsqueeze") || ir_is(n, "Flatten") || ir_is(n, "Identity"); }
 
-static bool moves(const ir_node *n) { return reshapes(n) || is(n, "Transpose") || is(n, "Split") || is(n, "Slice") || is(n, "Gather"); }
+static bool moves(const ir_node *n) { return reshapes(n) || ir_is(n, "Transpose") || ir_is(n, "Split") || ir_is(n, "Slice") || ir_is(n, "Gather"); }
 
 static bool shape_known(const ir_value *v) { return v && v->kind == CLSTM_KIND_TENSOR && tensor_shape_known(&v->type) && clstm_tensor_count(&v->type) > 0; }
 
@@ -34,8 +33,7 @@ static ir_node *maker(const ir_value *v, const ir_graph *g) {
 }
 
 ir_value *plan_whole(ir_value *v, const ir_graph *g) {
-    ir_node *n;
-    while (v && (n = maker(v, g)) && reshapes(n)) v = n->inputs[0];
+    while (v && v->producer && reshapes(v->producer) && maker(v, g)) v = v->producer->inputs[0];
     return v;
 }
 
@@ -155,9 +153,9 @@ static bool gather(const ir_node *n, plan_view *w) {
 
 static bool move(const ir_node *n, const ir_value *out, plan_view *w) {
     if (reshapes(n)) return reshape(w, out->type.rank, out->type.dims);
-    if (is(n, "Transpose")) return transpose(n, w);
-    if (is(n, "Split")) return split(n, out, w);
-    if (is(n, "Slice")) return slice(n, out, w);
+    if (ir_is(n, "Transpose")) return transpose(n, w);
+    if (ir_is(n, "Split")) return split(n, out, w);
+    if (ir_is(n, "Slice")) return slice(n, out, w);
     return gather(n, w);
 }
 

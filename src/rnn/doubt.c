@@ -5,7 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is(const ir_node *n, const char *op) { return !n->domain[0] && !strcmp(n->op_type, op); }
 
 bool rnn_mentions(const char *text, const char *word) {
     size_t length = strlen(word);
@@ -24,7 +23,7 @@ static bool named_by_torch(const ir_value *v, int depth) {
 }
 
 bool rnn_doubt_reset(const ir_node *n, const char *producer, char *why, size_t size) {
-    if (!is(n, "GRU") || n->version < 3) return false;
+    if (!ir_is(n, "GRU") || n->version < 3) return false;
     const ir_attr *a = ir_attr_find(n, "linear_before_reset");
     if (a && a->v.i) return false;
     bool torch = rnn_mentions(producer, "pytorch");
@@ -37,7 +36,7 @@ bool rnn_doubt_reset(const ir_node *n, const char *producer, char *why, size_t s
 
 size_t rnn_node_functions(const ir_node *n, rnn_function out[6]) {
     static const rnn_function lstm[] = {RNN_SIGMOID, RNN_TANH, RNN_TANH}, gru[] = {RNN_SIGMOID, RNN_TANH}, rnn[] = {RNN_TANH};
-    const rnn_function *defaults = is(n, "LSTM") ? lstm : is(n, "GRU") ? gru : is(n, "RNN") ? rnn : NULL;
+    const rnn_function *defaults = ir_is(n, "LSTM") ? lstm : ir_is(n, "GRU") ? gru : ir_is(n, "RNN") ? rnn : NULL;
     const ir_attr *names = ir_attr_find(n, "activations"), *direction = ir_attr_find(n, "direction");
     if (!defaults) return 0;
     size_t each = defaults == lstm ? 3 : defaults == gru ? 2 : 1, count = each;
