@@ -3,6 +3,7 @@
 #include "ops/families.h"
 #include "ops/common.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* y[0..n) joined with u[0..n). */
@@ -134,12 +135,11 @@ static clstm_status infer_ScatterND(op_ctx *c) {
     return op_infer_same(c);
 }
 
-/* Slice number of tuple t; -1 when an index of it is outside, which *wrong names. */
-static int64_t slice_at(const clstm_tensor *x, const clstm_tensor *index, int64_t t, int64_t *wrong) {
-    int depth = (int)index->dims[index->rank - 1];
+/* Slice number of a tuple; -1 when an index of it is outside, which *wrong names. */
+static int64_t slice_at(const clstm_tensor *x, const int64_t *tuple, int depth, int64_t *wrong) {
     int64_t at = 0;
     for (int d = 0; d < depth; d++) {
-        int64_t v = op_index(index, t * depth + d), n = x->dims[d], to = v < 0 ? v + n : v;
+        int64_t v = tuple[d], n = x->dims[d], to = v < 0 ? v + n : v;
         if (to < 0 || to >= n) {
             *wrong = d;
             return -1;
@@ -149,33 +149,57 @@ static int64_t slice_at(const clstm_tensor *x, const clstm_tensor *index, int64_
     return at;
 }
 
-/* Joins the tuples into pieces and returns their number (pieces NULL: only counts); -1 when an index is outside. */
-static int64_t join_tuples(const clstm_tensor *x, const clstm_tensor *index, piece *pieces) {
-    int64_t tuples = tensor_span(index, 0, index->rank - 1), next = -1, n = 0, wrong;
-    for (int64_t t = 0; t < tuples; t++) {
-        int64_t at = slice_at(x, index, t, &wrong);
-        if (at < 0) return -1;
-        if (at != next) {
-            if (pieces) pieces[n] = (piece){at, 0};
-            n++;
+/* Whether a tuple names the slice behind its predecessor's, one further along the last of its axes, which has n. Most do, and need no
+ * more looking at. */
+static bool follows(const int64_t *tuple, int depth, int64_t n) {
+    if (tuple[depth - 1] < 1 || tuple[depth - 1] >= n || tuple[depth - 1] != tuple[-1] + 1) return false;
+    for (int d = 0; d < depth - 1; d++)
+        if (tuple[d] != tuple[d - depth]) return false;
+    return true;
+}
+
+/* Joins the tuples into n pieces, which are the caller's to free; -1 when an index is outside. */
+static clstm_status join_tuples(const clstm_tensor *x, const clstm_tensor *index, piece **pieces, int64_t *n, clstm_error *err) {
+    int depth = (int)index->dims[index->rank - 1];
+    const int64_t *tuple = index->data;
+    int64_t tuples = tensor_span(index, 0, index->rank - 1), next = -1, wrong;
+    size_t room = 0;
+    *pieces = NULL;
+    *n = 0;
+    for (int64_t t = 0; t < tuples; t++, tuple += depth) {
+        int64_t at = t && depth && follows(tuple, depth, x->dims[depth - 1]) ? next : slice_at(x, tuple, depth, &wrong);
+        if (at < 0) {
+            *n = -1;
+            return CLSTM_OK;
         }
-        if (pieces) pieces[n - 1].count++;
+        if (at != next) {
+            if (!util_grow((void **)pieces, &room, (size_t)*n + 1, sizeof **pieces)) return util_no_memory(err);
+            (*pieces)[(*n)++] = (piece){at, 0};
+        }
+        (*pieces)[*n - 1].count++;
         next = at + 1;
     }
-    return n;
+    return CLSTM_OK;
 }
 
 /* An index that is outside is an error of the run, not of a plan whose branch may never be taken. */
 static clstm_status prepare_ScatterND(op_ctx *c) {
     const void *data;
+    piece *pieces;
+    int64_t n;
     if (!c->consts[1]) return prepare(c);
     clstm_tensor index = *op_in(c, 1);
     UTIL_TRY(ir_const_data(c->consts[1], &data, c->err));
     index.data = (void *)(uintptr_t)data;
-    int64_t n = join_tuples(op_in(c, 0), &index, NULL);
-    UTIL_TRY(prepare_pieces(c, n < 0 ? 0 : n));
-    ((scatter *)c->prepared)->n_pieces = n < 0 ? -1 : join_tuples(op_in(c, 0), &index, ((scatter *)c->prepared)->pieces);
-    return CLSTM_OK;
+    clstm_status status = join_tuples(op_in(c, 0), &index, &pieces, &n, c->err);
+    if (status == CLSTM_OK) status = prepare_pieces(c, n < 0 ? 0 : n);
+    if (status == CLSTM_OK) {
+        scatter *s = c->prepared;
+        s->n_pieces = n;
+        if (n > 0) memcpy(s->pieces, pieces, (size_t)n * sizeof *pieces);
+    }
+    free(pieces);
+    return status;
 }
 
 static clstm_status run_ScatterND(op_ctx *c) {
@@ -187,10 +211,11 @@ static clstm_status run_ScatterND(op_ctx *c) {
     size_t bytes = (size_t)block * clstm_type_size(x->type);
     copy_data(c);
     const unsigned char *u = op_in(c, 2)->data;
+    const int64_t *tuples = index->data;
     for (int64_t t = 0; t < n && bytes; t++) {
         piece p = {0, 1};
         if (known) p = s->pieces[t];
-        else if ((p.at = slice_at(x, index, t, &wrong)) < 0) return outside(c, op_index(index, t * depth + wrong), x->dims[wrong]);
+        else if ((p.at = slice_at(x, tuples + t * depth, depth, &wrong)) < 0) return outside(c, tuples[t * depth + wrong], x->dims[wrong]);
         unsigned char *y = (unsigned char *)op_out(c, 0)->data + (size_t)p.at * bytes;
         if (s->join) s->join(y, u, p.count * block);
         else memcpy(y, u, (size_t)p.count * bytes);

@@ -5,6 +5,7 @@
 #include "ops/table.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DIMS(...) (int64_t[]){__VA_ARGS__}
@@ -127,6 +128,60 @@ START_TEST(reshape_rules)
 }
 END_TEST
 
+/* ScatterND with constant indices joins them into runs when it is prepared: here in any order, from both ends, over the ends of axes, and
+ * again and again. */
+enum { TUPLES = 12 };
+static const int64_t scatter_dims[3] = {3, 4, 5};
+
+static void random_tuples(int64_t *tuple, int n, int depth)
+{
+    for (int t = 0; t < n; t++, tuple += depth)
+        for (int d = 0; d < depth; d++) {
+            bool on = t && rand() % 8;
+            tuple[d] = on ? tuple[d - depth] + (d == depth - 1) : rand() % (2 * (int)scatter_dims[d]) - scatter_dims[d];
+            if (tuple[d] == scatter_dims[d]) tuple[d] = rand() % 2 ? 0 : -1;
+        }
+}
+
+static void scatter(int32_t *y, const int32_t *u, const int64_t *tuple, int n, int depth, bool add)
+{
+    for (int t = 0; t < n; t++) {
+        int64_t at = 0, block = 1;
+        for (int d = 0; d < 3; d++) {
+            if (d >= depth) block *= scatter_dims[d];
+            else at = at * scatter_dims[d] + (tuple[t * depth + d] + scatter_dims[d]) % scatter_dims[d];
+        }
+        for (int64_t i = 0; i < block; i++) y[at * block + i] = *u++ + (add ? y[at * block + i] : 0);
+    }
+}
+
+START_TEST(scatter_runs)
+{
+    int depth = _i % 4, n = 1 + _i % TUPLES;
+    int32_t x[60], y[60], u[TUPLES * 60];
+    int64_t tuples[TUPLES * 3];
+    int64_t dims[4] = {n};
+    bool add = _i % 3 == 0;
+    for (int d = depth; d < 3; d++) dims[1 + d - depth] = scatter_dims[d];
+    srand((unsigned)_i);
+    for (int i = 0; i < 60; i++) x[i] = y[i] = rand() % 1000;
+    for (int i = 0; i < TUPLES * 60; i++) u[i] = rand() % 1000;
+    random_tuples(tuples, n, depth);
+    scatter(y, u, tuples, n, depth, add);
+    for (int known = 0; known < 2; known++) {
+        ops_case *c = ops_case_new("ScatterND", "", 18, 3, 1);
+        if (add) ops_case_string(c, "reduction", "add");
+        ops_case_input(c, 0, CLSTM_INT32, 3, scatter_dims, x);
+        ops_case_input(c, 1, CLSTM_INT64, 2, DIMS(n, depth), tuples);
+        ops_case_input(c, 2, CLSTM_INT32, 4 - depth, dims, u);
+        c->constant[1] = known;
+        ck_assert_msg(ops_case_run(c) == CLSTM_OK, "%s", c->err.message);
+        want(c, 0, 3, scatter_dims, y, sizeof y);
+        ops_case_free(c);
+    }
+}
+END_TEST
+
 START_TEST(table_is_sound)
 {
     bool known;
@@ -160,6 +215,7 @@ Suite *unit_suite(void)
     unit_add(s, "table_rows", table_rows);
     unit_add(s, "slice refusals", slice_refusals);
     unit_add(s, "gather range", gather_range);
+    unit_add_loop(s, "scatter runs", scatter_runs, 0, 600);
     unit_add_loop(s, "transposes", transposes, 0, 5);
     unit_add_loop(s, "reshape rules", reshape_rules, 0, 8);
     unit_add(s, "table", table_is_sound);
