@@ -49,20 +49,26 @@ void ir_graph_destroy(ir_graph *g) {
     free(g);
 }
 
+/* The name is lent. */
+static ir_value *add_value(ir_graph *g, const char *name) {
+    if (!name || !util_grow((void **)&g->values, &g->cap_values, g->n_values + 1, sizeof *g->values)) return NULL;
+    ir_value *v = util_arena_alloc(g->arena, 1, sizeof *v);
+    if (!v) return NULL;
+    v->name = name;
+    v->type.rank = -1;
+    v->graph = g;
+    v->id = (int)g->n_values;
+    g->values[g->n_values++] = v;
+    return v;
+}
+
 ir_value *ir_value_new(ir_graph *g, const char *name) {
     char made[32];
     if (!name) {
         snprintf(made, sizeof made, "~%zu", ++root_of(g)->unnamed);
         name = made;
     }
-    if (!util_grow((void **)&g->values, &g->cap_values, g->n_values + 1, sizeof *g->values)) return NULL;
-    ir_value *v = util_arena_alloc(g->arena, 1, sizeof *v);
-    if (!v || !(v->name = util_arena_strdup(g->arena, name))) return NULL;
-    v->type.rank = -1;
-    v->graph = g;
-    v->id = (int)g->n_values;
-    g->values[g->n_values++] = v;
-    return v;
+    return add_value(g, util_arena_strdup(g->arena, name));
 }
 
 void ir_value_set_const(ir_value *v, ir_const *c) {
@@ -74,16 +80,17 @@ void ir_value_set_const(ir_value *v, ir_const *c) {
     v->type.data = NULL;
 }
 
-ir_node *ir_node_new(ir_graph *g, const char *op_type, const char *domain, int version, const char *name, int n_in, int n_out) {
-    if (!util_grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return NULL;
+/* The words are lent. */
+static ir_node *add_node(ir_graph *g, const char *op_type, const char *domain, int version, const char *name, int n_in, int n_out) {
+    if (!op_type || !domain || !name || !util_grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return NULL;
     ir_node *n = util_arena_alloc(g->arena, 1, sizeof *n);
-    if (!n) return NULL;
-    n->op_type = util_arena_strdup(g->arena, op_type);
-    n->domain = util_arena_strdup(g->arena, domain);
-    n->name = util_arena_strdup(g->arena, name);
-    n->inputs = util_arena_alloc(g->arena, (size_t)n_in, sizeof *n->inputs);
-    n->outputs = util_arena_alloc(g->arena, (size_t)n_out, sizeof *n->outputs);
-    if (!n->op_type || !n->domain || !n->name || !n->inputs || !n->outputs) return NULL;
+    ir_value **ports = n ? util_arena_alloc(g->arena, (size_t)n_in + (size_t)n_out, sizeof *ports) : NULL;
+    if (!ports) return NULL;
+    n->op_type = op_type;
+    n->domain = domain;
+    n->name = name;
+    n->inputs = ports;
+    n->outputs = ports + n_in;
     n->version = version;
     n->n_in = n_in;
     n->n_out = n_out;
@@ -91,6 +98,11 @@ ir_node *ir_node_new(ir_graph *g, const char *op_type, const char *domain, int v
     n->graph = g;
     g->nodes[g->n_nodes++] = n;
     return n;
+}
+
+ir_node *ir_node_new(ir_graph *g, const char *op_type, const char *domain, int version, const char *name, int n_in, int n_out) {
+    util_arena *a = g->arena;
+    return add_node(g, util_arena_strdup(a, op_type), util_arena_strdup(a, domain), version, util_arena_strdup(a, name), n_in, n_out);
 }
 
 static clstm_status append(ir_value ***list, size_t *n, size_t *cap, ir_value *v, clstm_error *err) {
@@ -311,13 +323,12 @@ static clstm_status clone_into(const ir_graph *from, ir_graph *to, clstm_error *
 
 static clstm_status clone_values(const ir_graph *from, ir_graph *to, clstm_error *err) {
     for (size_t i = 0; i < from->n_values; i++) {
-        ir_value *old = from->values[i], *v = ir_value_new(to, old->name);
+        ir_value *old = from->values[i], *v = add_value(to, old->name);
         if (!v) return util_no_memory(err);
         v->kind = old->kind;
         v->optional = old->optional;
         v->type = old->type;
-        for (int d = 0; d < CLSTM_MAX_RANK; d++)
-            if (old->dim_names[d] && !(v->dim_names[d] = util_arena_strdup(to->arena, old->dim_names[d]))) return util_no_memory(err);
+        memcpy(v->dim_names, old->dim_names, sizeof v->dim_names);
         v->constant = ir_const_ref(old->constant);
     }
     return CLSTM_OK;
@@ -374,7 +385,7 @@ static clstm_status clone_attr(const ir_attr *a, ir_node *n, ir_graph *to, clstm
 }
 
 static clstm_status clone_node(const ir_node *old, const ir_graph *from, ir_graph *to, clstm_error *err) {
-    ir_node *n = ir_node_new(to, old->op_type, old->domain, old->version, old->name, old->n_in, old->n_out);
+    ir_node *n = add_node(to, old->op_type, old->domain, old->version, old->name, old->n_in, old->n_out);
     if (!n) return util_no_memory(err);
     n->op = old->op;
     n->index = old->index;

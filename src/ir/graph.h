@@ -121,7 +121,8 @@ enum { IR_DEAD = -1000000, IR_TAKEN };
 void ir_graph_sweep(ir_graph *g);
 /* Puts nodes in execution order; CLSTM_BAD_MODEL naming a node of a cycle. */
 clstm_status ir_graph_order(ir_graph *g, clstm_error *err);
-/* Deep copy of a root graph; constants are shared, value ids are kept, node params stay in the source, which must outlive it. */
+/* Copy of a root graph with its bodies. Constants are shared and value ids kept; names (of nodes, operators, values and dimensions) and node
+ * params stay in the source, which must outlive it. Attributes are copied: a run reads them, and plan_lock locks the copy. */
 clstm_status ir_graph_clone(const ir_graph *root, ir_graph **out, clstm_error *err);
 
 /* Deep copy of a body beside it, under the same parent; nothing refers to it yet. ir_graph_destroy is allowed. */

@@ -17,7 +17,7 @@ void *util_aligned_alloc(size_t bytes);
 void util_aligned_free(void *block);
 
 /* An arena: blocks from util_arena_alloc live until the arena is destroyed. Zero-initialise. */
-typedef struct util_arena { struct util_arena_chunk *chunks; size_t used; size_t total; } util_arena;
+typedef struct util_arena { struct util_arena_chunk *chunks; size_t used, clean; size_t total; } util_arena;
 void *util_arena_alloc(util_arena *arena, size_t count, size_t size);   /* zeroed, 16-byte aligned; NULL on failure */
 char *util_arena_strdup(util_arena *arena, const char *text);
 char *util_arena_strndup(util_arena *arena, const char *text, size_t length);
