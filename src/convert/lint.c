@@ -26,10 +26,12 @@ static const lint_rule rules[] = {
     {ROW("left-over", true, "alpha or beta that nothing takes", "activation_alpha or activation_beta has more values than activations that take one; runtimes give them out differently",
          "takes the values away that no activation takes"), .node = lint_left_over},
     {ROW("layout", true, "layout = 1", "ONNX Runtime refuses batch-first recurrent nodes, other runtimes ignore the attribute", "sets layout = 0 and puts Transposes around the node"), .node = lint_layout},
+    {ROW("frozen-shape", true, "a shape was frozen by tracing", "a Reshape, an Expand or a constant has the example's sizes while the input's are symbolic: the model takes no others",
+         "takes those sizes from the input"), .check = lint_frozen_shape},
     {ROW("frozen-batch", true, "the batch was frozen by tracing", "an initial state is a constant of the example's batch while the input's batch is symbolic: the model takes no other",
          "takes a state of zeros away, stretches one that is the same for every row"), .check = lint_frozen_state},
-    {ROW("frozen-shape", true, "a shape was frozen by tracing", "a Reshape has the example's sizes as constants while the input's are symbolic: the model takes no others",
-         "copies those sizes from the input (0), or leaves one to be found (-1)"), .check = lint_frozen_shape},
+    {ROW("frozen-step", false, "a step was frozen by tracing", "y[:, T-1] traced with a number takes that step of every sequence, not the last of a longer one; a loop over the steps is unrolled for as many as the example had",
+         "takes the last step (-1)"), .check = lint_frozen_step},
     {ROW("constant-state", true, "the initial state is a constant", "a state traced as a constant cannot be given by the caller, and keeps the batch from being changed later", "takes a state of zeros away: absent means zero"), .check = lint_constant_state},
     {ROW("double", false, "float64 by accident", "numpy and Python numbers are float64; runtimes have no double LSTM or are many times as slow with it", "computes in float; inputs and outputs stay double"), .check = lint_double},
 };
@@ -144,33 +146,61 @@ const ir_node *lint_expanded(lint *l, const ir_value *v) {
     return expand && lint_constant(l, n->inputs[0]) ? n : NULL;
 }
 
-/* The same symbol has the same size everywhere; a dimension without a name is a symbol of its own. */
-static void choose_sizes(ir_graph *g, int64_t step) {
-    int64_t symbols = 0;
-    for (size_t i = 0; i < g->n_in; i++)
-        for (int d = 0; d < g->inputs[i]->type.rank; d++) {
-            int64_t size = 0;
-            if (g->inputs[i]->type.dims[d] >= 0) continue;
-            for (size_t k = 0; k <= i && g->inputs[i]->dim_names[d]; k++)
-                for (int e = 0; e < (k < i ? g->inputs[k]->type.rank : d); e++)
-                    if (g->inputs[k]->dim_names[e] && !strcmp(g->inputs[k]->dim_names[e], g->inputs[i]->dim_names[d])) size = g->inputs[k]->type.dims[e];
-            g->inputs[i]->type.dims[d] = size ? size : step * ++symbols;
-        }
+/* Which symbol dimension d of input i is, by where it stands first. */
+static int symbol_at(const ir_graph *g, const lint_symbol *first, int n, size_t i, int d) {
+    const char *name = g->inputs[i]->dim_names[d];
+    for (int k = 0; k < n && name; k++) {
+        const char *other = g->inputs[first[k].input]->dim_names[first[k].axis];
+        if (other && !strcmp(name, other)) return k;
+    }
+    return n;
 }
 
-clstm_status lint_probe(lint *l, int64_t step, bool states, ir_graph **out) {
+int lint_symbols(const ir_graph *g, lint_symbol *first, int max) {
+    int n = 0;
+    for (size_t i = 0; i < g->n_in; i++)
+        for (int d = 0; d < g->inputs[i]->type.rank; d++) {
+            if (g->inputs[i]->type.dims[d] >= 0 || symbol_at(g, first, n < max ? n : max, i, d) < n) continue;
+            if (n < max) first[n] = (lint_symbol){i, d};
+            n++;
+        }
+    return n;
+}
+
+static clstm_status choose_sizes(ir_graph *g, const lint_sizes *sizes, clstm_error *err) {
+    size_t most = 1;
+    for (size_t i = 0; i < g->n_in; i++) most += (size_t)g->inputs[i]->type.rank;
+    lint_symbol *first = util_arena_alloc(g->arena, most, sizeof *first);
+    if (!first) return util_no_memory(err);
+    int n = 0;
+    for (size_t i = 0; i < g->n_in; i++)
+        for (int d = 0; d < g->inputs[i]->type.rank; d++) {
+            if (g->inputs[i]->type.dims[d] >= 0) continue;
+            int k = symbol_at(g, first, n, i, d);
+            if (k == n) first[n++] = (lint_symbol){i, d};
+            g->inputs[i]->type.dims[d] = sizes->step * (k + 1) * (k == sizes->doubled ? 2 : 1);
+        }
+    return CLSTM_OK;
+}
+
+const clstm_tensor *lint_shape(const ir_graph *g, const ir_value *v) {
+    const ir_value *c = g && (size_t)v->id < g->n_values ? g->values[v->id] : NULL;
+    return c && c->kind == CLSTM_KIND_TENSOR && tensor_shape_known(&c->type) ? &c->type : NULL;
+}
+
+clstm_status lint_probe(lint *l, const lint_sizes *sizes, bool states, ir_graph **out) {
     *out = NULL;
     for (size_t i = 0; i < l->graph->n_in; i++)
         if (l->graph->inputs[i]->kind != CLSTM_KIND_TENSOR || l->graph->inputs[i]->type.rank < 0) return CLSTM_OK;
     ir_graph *g;
     clstm_error why;
     UTIL_TRY(ir_graph_clone(l->graph, &g, l->err));
-    choose_sizes(g, step);
-    clstm_status s = check_recurrent(g, true, &why);
-    if (s == CLSTM_NO_MEMORY) util_no_memory(l->err);
+    clstm_status s = choose_sizes(g, sizes, l->err);
+    if (s == CLSTM_OK && (s = check_recurrent(g, true, &why)) == CLSTM_NO_MEMORY) util_no_memory(l->err);
     for (size_t i = 0; i < l->graph->n_nodes && i < g->n_nodes && !states; i++)
         for (int k = RNN_H0; k <= RNN_C0 && lint_recurrent(g->nodes[i]); k++)
             if (lint_constant(l, lint_input(l->graph->nodes[i], k)) || lint_expanded(l, lint_input(l->graph->nodes[i], k))) g->nodes[i]->inputs[k] = NULL;
+    if (s == CLSTM_OK && sizes->change) s = sizes->change(sizes->user, g);
     plan_remove_dead(g);
     if (s == CLSTM_OK) s = settle(l, g);
     if (s == CLSTM_OK) *out = g;

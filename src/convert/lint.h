@@ -1,7 +1,9 @@
 /* convert/lint: what exporters get wrong, as a table of rules. A rule finds a fault in the graph of a file and can mend it there.
  *   lint.c         the table, findings, folding and probing
  *   lint_layer.c   rules on the attributes and types of recurrent nodes
- *   lint_frozen.c  rules on sizes and states that a trace made constant
+ *   lint_frozen.c  rules on states that a trace made constant
+ *   lint_shape.c   the rule on sizes that a trace made constant; lint_site.h: where they are; lint_trial.h: what is known of the example that was traced
+ *   lint_step.c    the rule on steps taken by their number
  *   lint_data.c    rules on constants and element types
  * Repairs are made with convert/edit. */
 #ifndef CONVERT_LINT_H
@@ -58,10 +60,23 @@ ir_value *lint_input(const ir_node *n, int i);      /* NULL when absent */
 ir_const *lint_constant(lint *l, const ir_value *v);
 /* The Expand that makes v of a constant, or NULL. */
 const ir_node *lint_expanded(lint *l, const ir_value *v);
-/* A copy of the graph in which unknown input dimensions have sizes - a multiple of `step` for each symbol - and types and shapes are
- * inferred as far as they go; values keep their ids. NULL in *out when an input's rank is unknown. `states`: constant initial states
- * stay in. */
-clstm_status lint_probe(lint *l, int64_t step, bool states, ir_graph **out);
+/* How unknown input dimensions are chosen: the n-th symbol has size n * step, twice that when it is the one to be doubled. The same name is the
+ * same symbol; a dimension without a name is one of its own. */
+enum { LINT_STEP = 24 };                            /* with many divisors: a stride or pool that wants a multiple finds one */
+typedef struct lint_sizes {
+    int64_t step;
+    int doubled;                                    /* -1: none */
+    clstm_status (*change)(void *user, ir_graph *g);        /* what is to be changed in the copy before shapes are inferred; may be NULL */
+    void *user;
+} lint_sizes;
+/* The number of symbols; of the first `max` where they first stand. */
+typedef struct lint_symbol { size_t input; int axis; } lint_symbol;
+int lint_symbols(const ir_graph *g, lint_symbol *first, int max);
+/* A copy of the graph in which unknown input dimensions have sizes and types and shapes are inferred as far as they go; values keep their
+ * ids. NULL in *out when an input's rank is unknown. `states`: constant initial states stay in. */
+clstm_status lint_probe(lint *l, const lint_sizes *sizes, bool states, ir_graph **out);
+/* The shape that was inferred for v in such a copy; NULL when it was not. */
+const clstm_tensor *lint_shape(const ir_graph *g, const ir_value *v);
 
 /* ---- the rules' functions -------------------------------------------------------------------------------------------------------- */
 
@@ -74,6 +89,7 @@ clstm_status lint_lens(lint *l, ir_node *n);
 clstm_status lint_frozen_state(lint *l);
 clstm_status lint_constant_state(lint *l);
 clstm_status lint_frozen_shape(lint *l);
+clstm_status lint_frozen_step(lint *l);
 clstm_status lint_double(lint *l);
 clstm_status lint_unused(lint *l);
 

@@ -163,7 +163,7 @@ static clstm_status mend_doubles(lint *l, const doubles *d) {
 clstm_status lint_double(lint *l) {
     ir_graph *probe = NULL;
     doubles d = {.l = l, .exact = true, .fits = true};
-    UTIL_TRY(lint_probe(l, 24, true, &probe));
+    UTIL_TRY(lint_probe(l, &(lint_sizes){.step = LINT_STEP, .doubled = -1}, true, &probe));
     d.probe = probe;
     clstm_status s = count_doubles(&d, l->graph);
     if (s == CLSTM_OK && d.first) {

@@ -231,13 +231,19 @@ static clstm_status scale_type(ir_node *n, bool up, clstm_error *err) {
     return util_fail(err, CLSTM_UNSUPPORTED, "takes an int32 scale from opset 21 on");
 }
 
+/* What the mask holds where nothing is dropped was left open before 12, and ONNX Runtime gives false. */
+static clstm_status dropped_mask(ir_node *n, bool up, clstm_error *err) {
+    if (up || n->n_out < 2 || !n->outputs[1]) return CLSTM_OK;
+    return util_fail(err, CLSTM_UNSUPPORTED, "its mask means another thing before opset 12");
+}
+
 static clstm_status other_meaning(ir_node *n, bool up, clstm_error *err) {
     (void)n, (void)up;
     return util_fail(err, CLSTM_UNSUPPORTED, "means another thing in that version");
 }
 
 static const struct { int since; const char *ops; clstm_status (*change)(ir_node *n, bool up, clstm_error *err); } changes[] = {
-    {6, "Tile", other_meaning}, {9, "Scan", other_meaning}, {11, "Resize", other_meaning}, {13, "Resize", resize_inputs},
+    {6, "Tile", other_meaning}, {9, "Scan", other_meaning}, {11, "Resize", other_meaning}, {12, "Dropout", dropped_mask}, {13, "Resize", resize_inputs},
     {13, "Softmax LogSoftmax Hardmax", softmax_axis}, {13, "QuantizeLinear DequantizeLinear", one_scale},
     {18, "Split", split_outputs}, {18, "OptionalGetElement OptionalHasElement", only_optional}, {20, "GridSample", sample_mode},
     {21, "GroupNormalization", other_meaning}, {21, "QuantizeLinear", scale_type}, {22, "AveragePool LpPool MaxPool", last_window},

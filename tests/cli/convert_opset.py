@@ -105,6 +105,7 @@ refused("layout", ("(LSTM)", "layout", "opset 13"), 13, [node("LSTM", ["x", "W",
 refused("a Softmax within", ("(Softmax)", "axis"), 12, [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 4)}, ["y"], 13)
 refused("the same upwards", ("(Softmax)", "axis"), 13, [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 4)}, ["y"], 11)
 refused("one of a rank that only the run knows", ("(Softmax)", "axis"), 13, [node("Softmax", ["x"], ["y"], axis=-2)], {"x": None}, ["y"], 11)
+refused("a mask that was left open", ("(Dropout)", "mask", "opset 12"), 11, [node("Dropout", ["x"], ["y", "m"])], {"x": (2, 4)}, ["y"], 13)
 refused("an operator that is not there yet", ("(LayerNormalization)", "opset 16 has no"), 16, [node("LayerNormalization", ["x", "s"], ["y"])], {"x": (2, 4)}, ["y"], 17, [("s", np.ones(4, np.float32))])
 refused("an operator that is gone", ("(Upsample)", "opset 11 has no"), 11, [node("Upsample", ["x", "s"], ["y"])], {"x": (1, 1, 2, 2)}, ["y"], 9, [("s", np.array([1, 1, 2, 2], np.float32))])
 refused("axes that the run makes", ("(Unsqueeze)", "axes"), 12,

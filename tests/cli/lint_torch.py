@@ -192,19 +192,88 @@ class Flat(nn.Module):
         return self.fc(y.reshape(b * t, H)).view(b, t, 3) if self.apart else self.fc(y).view(b, t * 3)
 
 
-def flat(apart, rows=2):
-    net = Flat(apart).eval()
-    torch.onnx.export(net, torch.randn(rows, 2, I), "faulty.onnx", opset_version=13, input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "b", 1: "t"}})
-    expect("frozen-shape", True, repair=not apart)
-    left = mend()
-    for b, steps in ((rows, 2), (2, 4), (3, 7)):
-        x = torch.randn(b, steps, I)
-        if apart and steps > 2:
-            outputs("mended.onnx", x.numpy(), want=3)       # [b*t,3] does not tell b and t apart: refused, not guessed
-        else:
-            near(outputs("mended.onnx", x.numpy())[0], net(x).detach().numpy())
-    if left != ({"frozen-shape"} if apart else set()):
-        raise RuntimeError(f"left: {left}")
+class Frames(nn.Module):
+    """A convolution over each step: its channel of 1 is not the example's."""
+    def __init__(self):
+        super().__init__()
+        self.conv, self.layer = nn.Conv1d(1, 4, 3, padding=1), nn.LSTM(4 * I, H, batch_first=True)
+
+    def forward(self, x):
+        b, t = int(x.size(0)), int(x.size(1))
+        return self.layer(torch.relu(self.conv(x.reshape(b * t, 1, I))).view(b, t, 4 * I))[0]
+
+
+class Beside(nn.Module):
+    """A constant of the example's size beside data: a start in front, a column at the end, a row of numbers on top."""
+    def __init__(self, how):
+        super().__init__()
+        self.layer, self.row, self.how = nn.GRU(I + 2 * (how == "column"), H, batch_first=True), nn.Parameter(torch.randn(H)), how
+
+    def forward(self, x):
+        b, t = int(x.size(0)), int(x.size(1))
+        if self.how == "start":
+            return self.layer(torch.cat([torch.zeros(b, 1, I), x], 1))[0]
+        if self.how == "column":
+            return self.layer(torch.cat([x, torch.ones(b, t, 2)], 2))[0]
+        return self.layer(x)[0] + self.row.expand(b, t, H)
+
+
+class Context(nn.Module):
+    """The last state of one layer for every step of the next."""
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.GRU(I, H, batch_first=True), nn.LSTM(H, H, batch_first=True)
+
+    def forward(self, x):
+        return self.b(self.a(x)[1][-1].unsqueeze(1).expand(int(x.size(0)), int(x.size(1)), H))[0]
+
+
+class Positions(nn.Module):
+    """Numbers of each step's own: no other length can be told from them."""
+    def __init__(self):
+        super().__init__()
+        self.layer, self.table = nn.GRU(I, H, batch_first=True), nn.Embedding(20, I)
+
+    def forward(self, x):
+        return self.layer(x + self.table(torch.arange(int(x.size(1)))))[0]
+
+
+class Last(nn.Module):
+    """The last step by its number in the example."""
+    def __init__(self, slice_it):
+        super().__init__()
+        self.layer, self.slice_it = nn.LSTM(I, H, batch_first=True), slice_it
+
+    def forward(self, x):
+        t = int(x.size(1))
+        y = self.layer(x)[0]
+        return y[:, t - 1:t] if self.slice_it else y[:, t - 1]
+
+
+class Unrolled(nn.Module):
+    """A loop over the steps of the example."""
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(I, H)
+
+    def forward(self, x):
+        h = torch.zeros(x.size(0), H)
+        for t in range(x.size(1)):
+            h = self.cell(x[:, t], h)
+        return h
+
+
+def frozen(net, rule="frozen-shape", proven=True, repair=True, example=(3, 7), repairs=None, left=()):
+    """Traced with one batch and length: mended, it equals torch at others."""
+    net = net.eval()
+    torch.onnx.export(net, torch.randn(*example, I), "faulty.onnx", opset_version=13, input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "b", 1: "t"}})
+    expect(rule, proven, repair)
+    found = mend(repairs)
+    if found != set(left):
+        raise RuntimeError(f"left: {found}")
+    for sizes in ((*example,), (1, 1), (2, 9), (5, 4), (7, 3)) if repair else (example,):
+        x = torch.randn(*sizes, I)
+        near(outputs("mended.onnx", x.numpy())[0], net(x).detach().numpy())
 
 
 def layout():
@@ -289,8 +358,14 @@ cases = {"gru-reset": gru_reset, "projection": projection, "frozen batch, zeros"
          "frozen batch, one row": lambda: state(1, False), "frozen batch, rows alike": lambda: state(2, False, "GRU"), "frozen batch, rows of their own": own_rows, "frozen batch, traced LSTM": lambda: traced(nn.LSTM),
          "frozen batch, traced GRU": lambda: traced(nn.GRU),
          "constant state, zeros": lambda: constant_state(True), "constant state, values": lambda: constant_state(False),
-         "frozen time and batch": lambda: frozen_shape([T, 2, H], ["t", "b"]), "frozen rows of steps": lambda: flat(False), "frozen rows and steps in one": lambda: flat(True), "frozen row and steps in one": lambda: flat(True, 1),
-         "frozen row of steps": lambda: flat(False, 1), "frozen product": lambda: frozen_shape([T * 2, H], ["t", "b"]),
+         "frozen time and batch": lambda: frozen_shape([T, 2, H], ["t", "b"]), "frozen rows of steps": lambda: frozen(Flat(False)), "frozen rows and steps in one": lambda: frozen(Flat(True)),
+         "frozen row and steps in one": lambda: frozen(Flat(True), example=(1, 7)), "frozen rows as many as steps": lambda: frozen(Flat(True), example=(3, 3)), "frozen row of steps": lambda: frozen(Flat(False), example=(1, 2)),
+         "frozen frames": lambda: frozen(Frames()), "frozen frame": lambda: frozen(Frames(), example=(1, 7)),
+         "frozen start": lambda: frozen(Beside("start")), "frozen columns": lambda: frozen(Beside("column")), "frozen row": lambda: frozen(Beside("row")),
+         "frozen context": lambda: frozen(Context(), proven=False, repairs="frozen-shape"), "frozen positions": lambda: frozen(Positions(), repair=False, left=["frozen-shape"]),
+         "frozen last step": lambda: frozen(Last(False), "frozen-step", False, repairs="frozen-step"), "frozen slice": lambda: frozen(Last(True), "frozen-step", False, repairs="frozen-step"),
+         "unrolled loop": lambda: frozen(Unrolled(), "frozen-step", False, False, left=["frozen-step"]),
+         "frozen product": lambda: frozen_shape([T * 2, H], ["t", "b"]),
          "layout": layout, "sequence_lens": lens, "double": double, "hard-sigmoid": hard_sigmoid, "left-over": left_over, "unused": unused}
 for name, case in cases.items():
     try:

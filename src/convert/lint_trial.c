@@ -1,0 +1,201 @@
+/* convert/lint_trial: sizes as products, copies of the graph with mends in them, mends in the graph itself. */
+#include "convert/lint_trial.h"
+
+#include "convert/edit.h"
+#include "tensor/tensor.h"
+#include "util/status.h"
+
+#include <string.h>
+
+/* ---- sizes ------------------------------------------------------------------------------------------------------------------------- */
+
+bool trial_symbolic(const trial *t, const trial_size *s) {
+    for (int k = 0; k < t->n_symbols; k++) if (s->power[k]) return true;
+    return false;
+}
+
+bool trial_equal(const trial_size *a, const trial_size *b) { return a->number == b->number && !memcmp(a->power, b->power, sizeof a->power); }
+
+bool trial_times(trial_size *into, const trial_size *by) {
+    for (int k = 0; k < TRIAL_SYMBOLS; k++) into->power[k] = (signed char)(into->power[k] + by->power[k]);
+    return util_mul(into->number, by->number, &into->number);
+}
+
+bool trial_divide(const trial_size *whole, const trial_size *part, trial_size *out) {
+    if (part->number <= 0 || whole->number % part->number) return false;
+    out->number = whole->number / part->number;
+    for (int k = 0; k < TRIAL_SYMBOLS; k++)
+        if ((out->power[k] = (signed char)(whole->power[k] - part->power[k])) < 0) return false;
+    return true;
+}
+
+static int64_t value_at(const trial_size *s, const int64_t *symbols) {
+    int64_t v = s->number;
+    for (int k = 0; k < TRIAL_SYMBOLS; k++)
+        for (int p = 0; p < s->power[k]; p++) if (!util_mul(v, symbols[k], &v)) return 0;
+    return v;
+}
+
+int64_t trial_value(const trial *t, const trial_size *s) { return value_at(s, t->example); }
+
+/* Sizes are step * 1, step * 2, ...; a product of them doubles with each of its symbols. */
+static trial_size size_of(const trial *t, const int64_t *at) {
+    trial_size s = {.number = at[0]};
+    for (int k = 0; k < t->n_symbols; k++) {
+        int64_t ratio = at[0] > 0 && at[1 + k] % at[0] == 0 ? at[1 + k] / at[0] : 0;
+        while (ratio > 1 && ratio % 2 == 0) { s.power[k]++; ratio /= 2; }
+        if (ratio != 1) return (trial_size){0};
+        for (int p = 0; p < s.power[k]; p++) {
+            if (s.number % (LINT_STEP * (k + 1))) return (trial_size){0};
+            s.number /= LINT_STEP * (k + 1);
+        }
+    }
+    return s;
+}
+
+bool trial_shape_of(const trial *t, const ir_value *v, trial_shape *out) {
+    const clstm_tensor *in[1 + TRIAL_SYMBOLS];
+    if (v->graph != t->l->graph) return false;
+    for (int p = 0; p <= t->n_symbols; p++)
+        if (!(in[p] = lint_shape(t->at[p], v)) || in[p]->rank != in[0]->rank) return false;
+    out->rank = in[0]->rank;
+    for (int d = 0; d < out->rank; d++) {
+        int64_t at[1 + TRIAL_SYMBOLS];
+        for (int p = 0; p <= t->n_symbols; p++) at[p] = in[p]->dims[d];
+        out->dims[d] = size_of(t, at);
+    }
+    return true;
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct copy { const trial *t; int doubled; } copy;
+
+/* One of c's elements along each axis that takes another size. */
+static clstm_status shrink(const trial *t, const trial_mend *m, ir_const *c, ir_graph *g, ir_value **out) {
+    clstm_tensor small = c->tensor;
+    const void *data;
+    UTIL_TRY(ir_const_data(c, &data, t->l->err));
+    for (int d = 0; d < m->rank; d++) if (m->open[d]) small.dims[d] = 1;
+    small.data = NULL;
+    if (!(*out = edit_const(g, &small, t->l->err))) return t->l->err->status;
+    size_t width = clstm_type_size(small.type);
+    for (int64_t i = 0, n = clstm_tensor_count(&small); i < n; i++) {
+        int64_t from = 0, rest = i;
+        for (int d = 0; d < m->rank; d++) {
+            int64_t below = tensor_span(&small, d + 1, m->rank);
+            from = from * c->tensor.dims[d] + rest / below;
+            rest %= below;
+        }
+        memcpy((char *)(*out)->constant->tensor.data + (size_t)i * width, (const char *)data + (size_t)from * width, width);
+    }
+    return CLSTM_OK;
+}
+
+static bool joins(const ir_node *n) { return !strcmp(n->op_type, "Concat"); }
+
+static clstm_status expand(const trial *t, ir_node *n, int input, ir_value *what, ir_value *shape) {
+    ir_node *e = edit_node(n->graph, "Expand", n->version, 2, (ir_value *[]){what, shape}, NULL, t->l->err);
+    UTIL_TRY(edit_check(e, t->l->err));
+    n->inputs[input] = e->outputs[0];
+    return CLSTM_OK;
+}
+
+/* The mends in a copy, as numbers. */
+static clstm_status put_in(void *user, ir_graph *g) {
+    const copy *c = user;
+    const trial *t = c->t;
+    int64_t symbols[TRIAL_SYMBOLS];
+    for (int k = 0; k < TRIAL_SYMBOLS; k++) symbols[k] = LINT_STEP * (k + 1) * (k == c->doubled ? 2 : 1);
+    for (size_t i = 0; i < t->n_mends; i++) {
+        const trial_mend *m = &t->mends[i];
+        ir_node *n = g->nodes[m->node];
+        int64_t shape[TRIAL_RANK];
+        for (int d = 0; d < m->rank; d++) shape[d] = m->open[d] ? value_at(&m->size[d], symbols) : m->plain[d];
+        ir_value *made = m->other < 0 || joins(n) ? edit_ints(g, 1, m->rank, shape, t->l->err) : NULL;
+        if (!made && (m->other < 0 || joins(n))) return t->l->err->status;
+        if (m->other < 0) { n->inputs[m->input] = made; continue; }
+        ir_const *whole = lint_constant(t->l, t->l->graph->nodes[m->node]->inputs[m->input]);
+        ir_value *small;
+        UTIL_TRY(shrink(t, m, whole, g, &small));
+        if (joins(n)) UTIL_TRY(expand(t, n, m->input, small, made));
+        else n->inputs[m->input] = small;
+    }
+    return ir_graph_order(g, t->l->err);
+}
+
+clstm_status trial_begin(trial *t) {
+    clstm_status s = CLSTM_OK;
+    for (int p = 0; p <= t->n_symbols; p++) t->at[p] = NULL;
+    for (int p = 0; p <= t->n_symbols && s == CLSTM_OK; p++) {
+        copy c = {t, p - 1};
+        s = lint_probe(t->l, &(lint_sizes){LINT_STEP, p - 1, put_in, &c}, false, &t->at[p]);
+        if (!t->at[p]) break;
+    }
+    if (s != CLSTM_OK) trial_end(t);
+    return s;
+}
+
+void trial_end(trial *t) {
+    for (int p = 0; p <= t->n_symbols; p++) { ir_graph_destroy(t->at[p]); t->at[p] = NULL; }
+}
+
+/* ---- mends ------------------------------------------------------------------------------------------------------------------------- */
+
+bool trial_mended(const trial *t, size_t node, int input) {
+    for (size_t i = 0; i < t->n_mends; i++) if (t->mends[i].node == node && t->mends[i].input == input) return true;
+    return false;
+}
+
+bool trial_same_mend(const trial_mend *a, const trial_mend *b) {
+    if (a->node != b->node || a->input != b->input || a->rank != b->rank) return false;
+    for (int d = 0; d < a->rank; d++)
+        if (a->open[d] != b->open[d] || (a->open[d] ? !trial_equal(&a->size[d], &b->size[d]) : a->plain[d] != b->plain[d])) return false;
+    return true;
+}
+
+/* Dimension `axis` of v, as a list of one. */
+static clstm_status dimension(const trial *t, const ir_node *n, ir_value *v, int axis, ir_value **out) {
+    clstm_error *err = t->l->err;
+    ir_value *which = edit_ints(n->graph, 1, 1, &(int64_t){axis}, err);
+    if (!which) return err->status;
+    ir_node *shape = edit_node(n->graph, "Shape", n->version, 1, &v, NULL, err);
+    UTIL_TRY(edit_check(shape, err));
+    ir_node *one = edit_node(n->graph, "Gather", n->version, 2, (ir_value *[]){shape->outputs[0], which}, NULL, err);
+    UTIL_TRY(edit_check(one, err));
+    *out = one->outputs[0];
+    return CLSTM_OK;
+}
+
+static const lint_symbol *symbol_in(const trial *t, const trial_size *s) {
+    for (int k = 0; k < t->n_symbols; k++) if (s->power[k]) return &t->first[k];
+    return NULL;
+}
+
+static clstm_status mended_shape(const trial *t, const trial_mend *m, ir_node *n, ir_value **out) {
+    ir_value *parts[TRIAL_RANK];
+    bool any = false;
+    for (int d = 0; d < m->rank; d++) any |= m->open[d];
+    if (!any) return (*out = edit_ints(n->graph, 1, m->rank, m->plain, t->l->err)) ? CLSTM_OK : t->l->err->status;
+    for (int d = 0; d < m->rank; d++) {
+        const lint_symbol *s = symbol_in(t, &m->size[d]);
+        if (!m->open[d]) { if (!(parts[d] = edit_ints(n->graph, 1, 1, &m->plain[d], t->l->err))) return t->l->err->status; }
+        else UTIL_TRY(dimension(t, n, m->other < 0 ? t->l->graph->inputs[s->input] : n->inputs[m->other], m->other < 0 ? s->axis : d, &parts[d]));
+    }
+    ir_node *whole = edit_node(n->graph, "Concat", n->version, m->rank, parts, NULL, t->l->err);
+    if (whole) UTIL_TRY(edit_set_int(whole, "axis", 0, t->l->err));
+    UTIL_TRY(edit_check(whole, t->l->err));
+    *out = whole->outputs[0];
+    return CLSTM_OK;
+}
+
+clstm_status trial_mend_graph(const trial *t, const trial_mend *m) {
+    ir_node *n = t->l->graph->nodes[m->node];
+    ir_value *shape = NULL, *small;
+    if (m->other < 0 || joins(n)) UTIL_TRY(mended_shape(t, m, n, &shape));
+    if (m->other < 0) { n->inputs[m->input] = shape; return CLSTM_OK; }
+    UTIL_TRY(shrink(t, m, lint_constant(t->l, n->inputs[m->input]), n->graph, &small));
+    if (joins(n)) return expand(t, n, m->input, small, shape);
+    n->inputs[m->input] = small;
+    return CLSTM_OK;
+}
