@@ -406,6 +406,7 @@ static clstm_status clone_node(const ir_node *old, const ir_graph *from, ir_grap
 
 static clstm_status clone_into(const ir_graph *from, ir_graph *to, clstm_error *err) {
     to->opset = from->opset;
+    to->declared = from->declared;      /* as node params below */
     UTIL_TRY(clone_values(from, to, err));
     for (size_t i = 0; i < from->n_nodes; i++) UTIL_TRY(clone_node(from->nodes[i], from, to, err));
     for (size_t i = 0; i < from->n_in; i++) UTIL_TRY(ir_graph_add_input(to, to->values[from->inputs[i]->id], err));

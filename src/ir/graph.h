@@ -78,6 +78,7 @@ struct ir_graph {
     ir_value **inputs; size_t n_in, cap_in;
     ir_value **outputs; size_t n_out, cap_out;
     int opset;                              /* default domain's */
+    const clstm_tensor *declared;           /* a Loop's or Scan's body: what the file says of its outputs (no type: not of a tensor), which passes forget */
     bool settled;                           /* a body: its inputs' types hold in every turn (plan/turns) */
     size_t unnamed;                         /* counter for made-up names (root only) */
     size_t imported, gone[IR_GONE_KINDS];   /* root only: nodes at first, and those since taken out; the rest is there */

@@ -140,13 +140,18 @@ static void write_type(wire_out *w, clstm_kind kind, bool optional, const clstm_
     if (optional) { onnx_out_end(w, elem); onnx_out_end(w, outer); }
 }
 
-static void write_port(exporter *x, unsigned field, const ir_value *v) {
+/* declared (may be NULL): what stands there when nothing is known of v. */
+static void write_port(exporter *x, unsigned field, const ir_value *v, const clstm_tensor *declared) {
     wire_out *w = &x->out;
     wire_mark m = onnx_out_begin(w, field);
     onnx_out_text(w, 1, name_of(&x->values, v));
     if (v->kind != CLSTM_KIND_NONE) {
         wire_mark type = onnx_out_begin(w, 2);
         write_type(w, v->kind, v->optional, &v->type, v->dim_names);
+        onnx_out_end(w, type);
+    } else if (declared && declared->type != CLSTM_TYPE_NONE) {
+        wire_mark type = onnx_out_begin(w, 2);
+        write_type(w, CLSTM_KIND_TENSOR, false, declared, NULL);
         onnx_out_end(w, type);
     }
     onnx_out_end(w, m);
@@ -208,8 +213,8 @@ static void graph_fields(exporter *x, const ir_graph *g) {
     onnx_out_text(&x->out, 2, *g->name ? g->name : "graph");
     for (size_t i = 0; i < g->n_values; i++)
         if (g->values[i]->constant && !g->values[i]->producer) write_tensor(x, 5, g->values[i]->constant, name_of(&x->values, g->values[i]));
-    for (size_t i = 0; i < g->n_in; i++) write_port(x, 11, g->inputs[i]);
-    for (size_t i = 0; i < g->n_out; i++) write_port(x, 12, g->outputs[i]);
+    for (size_t i = 0; i < g->n_in; i++) write_port(x, 11, g->inputs[i], NULL);
+    for (size_t i = 0; i < g->n_out; i++) write_port(x, 12, g->outputs[i], g->declared ? &g->declared[i] : NULL);
 }
 
 static void write_graph(exporter *x, unsigned field, const ir_graph *g) {

@@ -107,17 +107,21 @@ static clstm_status unstack(op_ctx *ctx, stack *st, int i, int64_t axis, bool re
 /* A Loop or Scan that never turned has empty scan outputs. Their type and rank are the body's: as inferred, or else as declared; the
  * plan forgets declarations, so they are noted at load. */
 static clstm_status note_declared(ir_node *n, clstm_error *err) {
-    const ir_graph *body = n->bodies[0];
+    ir_graph *body = n->bodies[0];
+    if (body->declared) return CLSTM_OK;        /* checked again at another version, when they are forgotten */
     clstm_tensor *declared = util_arena_alloc(n->graph->arena, body->n_out, sizeof *declared);
     if (!declared) return util_no_memory(err);
-    for (size_t i = 0; i < body->n_out; i++) declared[i] = body->outputs[i]->type;
-    n->params = declared;
+    for (size_t i = 0; i < body->n_out; i++)
+        if (body->outputs[i]->kind == CLSTM_KIND_TENSOR && !body->outputs[i]->optional) declared[i] = body->outputs[i]->type;
+        else declared[i] = (clstm_tensor){.type = CLSTM_TYPE_NONE, .rank = -1};
+    body->declared = declared;
     return CLSTM_OK;
 }
 
 static clstm_status no_slices(op_ctx *ctx, stack *st, int body_output) {
-    st->slice = ctx->node->bodies[0]->outputs[body_output]->type;
-    if (st->slice.type == CLSTM_TYPE_NONE) st->slice = ((const clstm_tensor *)ctx->node->params)[body_output];
+    const ir_graph *body = ctx->node->bodies[0];
+    st->slice = body->outputs[body_output]->type;
+    if (st->slice.type == CLSTM_TYPE_NONE) st->slice = body->declared[body_output];
     if (!clstm_type_size(st->slice.type)) return op_bad_model(ctx, "no turn was made, and body output %d declares no type", body_output);
     if (st->slice.rank < 0) st->slice.rank = 0;
     for (int d = 0; d < st->slice.rank; d++)

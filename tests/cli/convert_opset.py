@@ -99,13 +99,19 @@ body = helper.make_graph([node("ReduceSum", ["x", "one"], ["s"], keepdims=0)], "
 other = helper.make_graph([node("ReduceMax", ["x"], ["m"], axes=[1], keepdims=0)], "else", [], [helper.make_tensor_value_info("m", 1, [3])])
 same("bodies", everywhere, [node("ReduceSum", ["x"], ["t"], keepdims=0), node("Greater", ["t", "t0"], ["q"]), node("If", ["q"], ["y"], then_branch=body, else_branch=other)],
      {"x": (3, 4)}, ["y"], 13, [("one", ints(1)), ("t0", np.zeros((), np.float32))], [3])
+# What the slices are is only declared, and there are none.
+value = helper.make_tensor_value_info
+turn = helper.make_graph([node("Add", ["s", "s"], ["s2"]), node("NonZero", ["s2"], ["k"]), node("Cast", ["k"], ["each"], to=1), node("Identity", ["go"], ["on"])], "turn",
+                         [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []), value("s", 1, [2])], [value("on", TensorProto.BOOL, []), value("s2", 1, [2]), value("each", 1, [1, 2])])
+same("a loop that never turns", everywhere, [node("Mul", ["x", "zero"], ["z"]), node("ReduceMax", ["z"], ["m"], keepdims=0), node("Cast", ["m"], ["n"], to=7), node("Loop", ["n", "", "x"], ["y", "all"], body=turn)],
+     {"x": (2,)}, ["all"], 13, [("zero", np.zeros(2, np.float32))], [None, 1, 2])
 same("windows that fit", everywhere, [node("AveragePool", ["x"], ["y"], kernel_shape=[3], strides=[2], pads=[1, 1], ceil_mode=1)], {"x": (1, 2, 6)}, ["y"], 22)
 
 refused("layout", ("(LSTM)", "layout", "opset 13"), 13, [node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=3, direction="bidirectional", layout=1)], {"x": (2, 5, 4)}, ["y"], 14, w)
 refused("a Softmax within", ("(Softmax)", "axis"), 12, [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 4)}, ["y"], 13)
 refused("the same upwards", ("(Softmax)", "axis"), 13, [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 4)}, ["y"], 11)
 refused("one of a rank that only the run knows", ("(Softmax)", "axis"), 13, [node("Softmax", ["x"], ["y"], axis=-2)], {"x": None}, ["y"], 11)
-refused("a mask that was left open", ("(Dropout)", "mask", "opset 12"), 11, [node("Dropout", ["x"], ["y", "m"])], {"x": (2, 4)}, ["y"], 13)
+refused("a mask that was left open", ("(Dropout)", "mask", "opset 12"), 11, [node("Dropout", ["x"], ["y", "m"]), node("Cast", ["m"], ["f"], to=1)], {"x": (2, 4)}, ["y", "f"], 13)
 refused("an operator that is not there yet", ("(LayerNormalization)", "opset 16 has no"), 16, [node("LayerNormalization", ["x", "s"], ["y"])], {"x": (2, 4)}, ["y"], 17, [("s", np.ones(4, np.float32))])
 refused("an operator that is gone", ("(Upsample)", "opset 11 has no"), 11, [node("Upsample", ["x", "s"], ["y"])], {"x": (1, 1, 2, 2)}, ["y"], 9, [("s", np.array([1, 1, 2, 2], np.float32))])
 refused("axes that the run makes", ("(Unsqueeze)", "axes"), 12,
