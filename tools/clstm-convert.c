@@ -23,6 +23,7 @@ typedef struct convert {
     bool with_main;
     const char *repairs;            /* NULL: none */
     int64_t batch;                  /* 0: not given */
+    bool nonlinearity;              /* said */
 } convert;
 
 enum { OPTION_FROM = TOOL_OPTION_OWN, OPTION_TO, OPTION_BATCH_FIRST, OPTION_STATES, OPTION_NONLINEARITY, OPTION_LAYOUT, OPTION_OPSET, OPTION_MAIN, OPTION_REPAIR, OPTION_BATCH };
@@ -105,6 +106,7 @@ static int set_option(convert *c, int option, const char *argument) {
     case OPTION_NONLINEARITY:
         if (strcmp(argument, "tanh") && strcmp(argument, "relu")) return tool_usage(&c->t, "--nonlinearity is tanh or relu");
         c->options.relu = !strcmp(argument, "relu");
+        c->nonlinearity = true;
         c->weights_options = true;
         return -1;
     case OPTION_LAYOUT:
@@ -172,6 +174,18 @@ static int from_model(const convert *c, io_buffer *out) {
 
 /* ---- weights to a model --------------------------------------------------------------------------------------------------------- */
 
+/* Weights do not tell the function of an nn.RNN, whose recurrent matrix is square. */
+static void tell_nonlinearity(const convert *c, const io_list *list) {
+    for (size_t i = 0; i < list->count && !c->nonlinearity; i++) {
+        const char *name = list->entries[i].name;
+        const clstm_tensor *t = &list->entries[i].value.tensor;
+        char text[128];
+        if ((!strstr(name, "weight_hh_l") && !strstr(name, "recurrent_kernel")) || t->rank != 2 || t->dims[0] != t->dims[1]) continue;
+        tool_warn(&c->t, "\"%s\": the weights of an RNN do not tell its function, tanh is taken (--nonlinearity)", io_escape(text, sizeof text, name));
+        return;
+    }
+}
+
 static clstm_status from_list(const convert *c, const io_list *list, io_buffer *out, clstm_error *err) {
     clstm_convert_weight *weights = calloc(list->count + 1, sizeof *weights);
     if (!weights) {
@@ -180,6 +194,7 @@ static clstm_status from_list(const convert *c, const io_list *list, io_buffer *
     }
     for (size_t i = 0; i < list->count; i++) weights[i] = (clstm_convert_weight){list->entries[i].name, list->entries[i].value.tensor};
     clstm_status status = clstm_convert_weights_in(weights, list->count, &c->options, convert_append, out, err);
+    if (status == CLSTM_OK) tell_nonlinearity(c, list);
     free(weights);
     return status;
 }
