@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-
 /* The node that makes v for `user` alone, in the same graph. */
 static ir_node *only_producer(const ir_value *v, const ir_node *user) {
     ir_node *p = v ? v->producer : NULL;

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-
 /* Where part `k` (from the end when negative) of `length` elements begins and how long it is; false when there is none or it is not known. */
 static bool find_part(const ir_value *sizes, int64_t length, int64_t k, int64_t *from, int64_t *wide) {
     int64_t v[64], sum = 0;

@@ -11,7 +11,6 @@
 
 typedef struct simplifier { bool changed; clstm_error *err; } simplifier;
 
-
 static bool same_known_shape(const ir_value *a, const ir_value *b) {
     return a->kind == CLSTM_KIND_TENSOR && b->kind == CLSTM_KIND_TENSOR && a->type.type == b->type.type && a->type.type != CLSTM_TYPE_NONE &&
            tensor_shape_known(&a->type) && tensor_shape_known(&b->type) && tensor_same_shape(&a->type, &b->type);

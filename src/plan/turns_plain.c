@@ -10,8 +10,6 @@
 /* Far within int32_t and the whole numbers of float: no sum of two comes round, none is rounded. */
 enum { FAR = 1 << 23, DEEPEST = 16 };
 
-static bool is(const ir_node *n, const char *op) { return n && !n->domain[0] && !strcmp(n->op_type, op); }
-
 static bool one_number(const ir_value *v, double *out) {
     const void *data = v && v->constant && clstm_tensor_count(&v->constant->tensor) == 1 ? ir_const_peek(v->constant) : NULL;
     if (!data || (!type_is_float(v->type.type) && v->type.type != CLSTM_INT32 && v->type.type != CLSTM_INT64)) return false;
@@ -34,7 +32,7 @@ bool plan_turns_counter(const ir_node *n, const plan_turns *t, int state, int64_
     const ir_value *in = t->body->inputs[t->first_in + state];
     const ir_node *add = made_by(t, t->body->outputs[t->first_out + state]);
     int64_t k;
-    if (!is(add, "Add") || (in->type.type != CLSTM_INT32 && in->type.type != CLSTM_INT64) || !one_int(n->inputs[t->first_in + state], from)) return false;
+    if (!ir_is(add, "Add") || (in->type.type != CLSTM_INT32 && in->type.type != CLSTM_INT64) || !one_int(n->inputs[t->first_in + state], from)) return false;
     for (int m = 0; m < 2; m++)
         if (add->inputs[m] == in && one_int(add->inputs[1 - m], &k) && k == 1) return true;
     return false;
@@ -48,12 +46,12 @@ static bool counts(const ir_node *n, const plan_turns *t, const ir_value *v, int
     if (v == t->body->inputs[0]) { *at = 0; return true; }
     for (int i = 0; i < t->states; i++)
         if (v == t->body->inputs[t->first_in + i]) return plan_turns_counter(n, t, i, at);
-    if (is(by, "Identity")) return counts(n, t, by->inputs[0], at, depth + 1);
-    if (is(by, "Cast")) {       /* to a type that holds every number below FAR */
+    if (ir_is(by, "Identity")) return counts(n, t, by->inputs[0], at, depth + 1);
+    if (ir_is(by, "Cast")) {       /* to a type that holds every number below FAR */
         int64_t to = op_attr_int(by, "to");
         return (to == CLSTM_INT32 || to == CLSTM_INT64 || to == CLSTM_FLOAT || to == CLSTM_DOUBLE) && counts(n, t, by->inputs[0], at, depth + 1);
     }
-    for (int m = 0; m < 2 && is(by, "Add"); m++)
+    for (int m = 0; m < 2 && ir_is(by, "Add"); m++)
         if (one_int(by->inputs[1 - m], &k) && counts(n, t, by->inputs[m], at, depth + 1) && *at + k <= FAR && *at + k >= -FAR) { *at += k; return true; }
     return false;
 }
@@ -68,13 +66,13 @@ static bool turns_while(const ir_node *n, const plan_turns *t, const ir_value *v
     if (depth > DEEPEST || !v) return false;
     if (data) { if (!*data) *turns = 1; return true; }
     if (v == t->body->inputs[1]) return true;
-    if (is(by, "Identity")) return turns_while(n, t, by->inputs[0], turns, depth + 1);
-    if (is(by, "And")) {
+    if (ir_is(by, "Identity")) return turns_while(n, t, by->inputs[0], turns, depth + 1);
+    if (ir_is(by, "And")) {
         if (!turns_while(n, t, by->inputs[0], turns, depth + 1) || !turns_while(n, t, by->inputs[1], &other, depth + 1)) return false;
         if (other < *turns) *turns = other;
         return true;
     }
-    bool less = is(by, "Less") || is(by, "LessOrEqual"), greater = is(by, "Greater") || is(by, "GreaterOrEqual");
+    bool less = ir_is(by, "Less") || ir_is(by, "LessOrEqual"), greater = ir_is(by, "Greater") || ir_is(by, "GreaterOrEqual");
     if ((!less && !greater) || !counts(n, t, by->inputs[greater], &at, depth + 1) || !one_number(by->inputs[less], &end)) return false;
     /* turn s is followed by another while s + at < end */
     int64_t first = (int64_t)(strstr(by->op_type, "OrEqual") ? floor(end) + 1 : ceil(end)) - at;

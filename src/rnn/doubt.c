@@ -5,7 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-
 bool rnn_mentions(const char *text, const char *word) {
     size_t length = strlen(word);
     for (; text && *text; text++)
