@@ -15,7 +15,7 @@ bool plan_turns_of(const ir_node *n, plan_turns *out);
 clstm_status plan_settle_turns(ir_node *n, int depth, clstm_status (*visit)(void *arg, ir_graph *body, clstm_error *err), void *arg, clstm_error *err);
 
 /* States that stay what they were are read from outside, and a Loop's condition of counters becomes its number of turns. Uses must be
- * counted and are kept; ends with ir_follow_all. */
+ * counted and are kept so; the pass that calls it ends with ir_follow_all. */
 clstm_status plan_turns_plain(ir_node *n, bool *changed, clstm_error *err);
 /* Whether a state is an integer that begins as a constant *from and grows by one each turn. */
 bool plan_turns_counter(const ir_node *n, const plan_turns *t, int state, int64_t *from);

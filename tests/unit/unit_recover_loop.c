@@ -162,6 +162,18 @@ END_TEST
 
 /* ---- what must stay ------------------------------------------------------------------------------------------------------------------- */
 
+/* An LSTM by the number of the turn, for changes of its text; returns the batch. */
+static int write_lstm(loop_model *m) {
+    cell_habit s = habit_of(777);
+    walk w = {.known = true};
+    s.kind = 'l';
+    s.coupled = false;
+    strcpy(s.order, "ifgo");
+    m->lstm = true;
+    write_loop(m, &s, &w);
+    return s.b;
+}
+
 /* A change of the body after which the turns are no longer the steps of one layer over the sequence: the Loop stays, with its numbers. */
 static const struct { const char *what, *from, *to; } changes[] = {
     {"the state is scaled on its way to the next turn", "Identity go > still;", "Identity go > still; half = f[] 0.5; Mul new_h,half > scaled;"},
@@ -182,16 +194,10 @@ enum { CHANGES = sizeof changes / sizeof *changes };
 START_TEST(stays)
 {
     static loop_model m;
-    cell_habit s = habit_of(777);
-    walk w = {.known = true};
-    s.kind = 'l';
-    s.coupled = false;
-    strcpy(s.order, "ifgo");
-    m.lstm = true;
-    write_loop(&m, &s, &w);
+    int batch = write_lstm(&m);
     cell_change(&m.body, changes[_i].from, changes[_i].to);
     if (strstr(changes[_i].to, "> scaled")) sprintf(m.body_out, "still:b scaled:f new_c:f y:f");
-    cell_outcome plain = play(&m, s.b, true), fast = play(&m, s.b, false);
+    cell_outcome plain = play(&m, batch, true), fast = play(&m, batch, false);
     cell_same(changes[_i].what, &plain, &fast, 4e-6);
     ck_assert_msg(fast.bodies == 1, "%s: the Loop went", changes[_i].what);
 }
@@ -215,19 +221,11 @@ enum { ENDS = sizeof ends / sizeof *ends };
 START_TEST(ends_early)
 {
     static loop_model m;
-    char still[300];
-    cell_habit s = habit_of(777);
-    walk w = {.known = true};
-    s.kind = 'l';
-    s.coupled = false;
-    strcpy(s.order, "ifgo");
-    m.lstm = true;
-    write_loop(&m, &s, &w);
-    snprintf(still, sizeof still, "%s", ends[_i].still);
-    cell_change(&m.body, "Identity go > still;", still);
+    int batch = write_lstm(&m);
+    cell_change(&m.body, "Identity go > still;", ends[_i].still);
     cell_say(&m.outer, "Shape Y > y_shape; first = i[] 0; Gather y_shape,first > turned; Cast turned > turned_f to=1;");
     strcat(m.outputs, " turned_f:f");
-    cell_outcome plain = play(&m, s.b, true), fast = play(&m, s.b, false);
+    cell_outcome plain = play(&m, batch, true), fast = play(&m, batch, false);
     cell_same(ends[_i].what, &plain, &fast, 4e-6);
     ck_assert_msg((int)fast.y[3][0] == ends[_i].turns, "%s: %g turns", ends[_i].what, fast.y[3][0]);
     ck_assert_msg(fast.layers == 1 && fast.bodies == 0, "%s: the Loop is left", ends[_i].what);
