@@ -80,6 +80,21 @@ void ir_value_set_const(ir_value *v, ir_const *c) {
     v->type.data = NULL;
 }
 
+ir_value *ir_constant(ir_graph *g, const clstm_tensor *t, clstm_error *err) {
+    ir_const *c;
+    ir_value *v = ir_value_new(g, NULL);
+    if (!v) { (void)util_no_memory(err); return NULL; }
+    if (ir_const_new(t, &c, err) != CLSTM_OK) return NULL;
+    ir_value_set_const(v, c);
+    ir_const_unref(c);
+    return v;
+}
+
+ir_value *ir_constant_ints(ir_graph *g, int rank, int64_t n, const int64_t *values, clstm_error *err) {
+    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, rank, &n, (void *)(uintptr_t)values);
+    return ir_constant(g, &t, err);
+}
+
 /* The words are lent. */
 static ir_node *add_node(ir_graph *g, const char *op_type, const char *domain, int version, const char *name, int n_in, int n_out) {
     if (!op_type || !domain || !name || !util_grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return NULL;

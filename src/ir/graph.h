@@ -91,6 +91,9 @@ void ir_graph_destroy(ir_graph *root);      /* bodies included */
 ir_value *ir_value_new(ir_graph *g, const char *name);
 /* Sets the constant (takes a reference) and the type from it. */
 void ir_value_set_const(ir_value *v, ir_const *c);
+/* A new value that is a copy of t; with data NULL it has room, and the caller fills constant->tensor.data. NULL without memory. */
+ir_value *ir_constant(ir_graph *g, const clstm_tensor *t, clstm_error *err);
+ir_value *ir_constant_ints(ir_graph *g, int rank /* 0: one number */, int64_t n, const int64_t *values, clstm_error *err);
 /* Appends a node with room for inputs and outputs (NULL-filled). Its op row is looked up by the caller. */
 ir_node *ir_node_new(ir_graph *g, const char *op_type, const char *domain, int version, const char *name, int n_in, int n_out);
 clstm_status ir_graph_add_input(ir_graph *g, ir_value *v, clstm_error *err);

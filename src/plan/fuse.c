@@ -54,16 +54,12 @@ static int bias_input(const ir_node *p, int *axis) {
 /* The same elements in one dimension of n. */
 static clstm_status flat(ir_graph *g, ir_value *row, int64_t n, ir_value **out, clstm_error *err) {
     const void *data;
-    ir_const *c;
     clstm_tensor t = {.type = row->type.type, .rank = 1, .dims = {n}};
     size_t size = clstm_type_size(t.type);
     UTIL_TRY(ir_const_data(row->constant, &data, err));
     if (clstm_tensor_count(&row->type) == n) t.data = (void *)(uintptr_t)data;
-    if (!(*out = ir_value_new(g, NULL))) return util_no_memory(err);
-    UTIL_TRY(ir_const_new(&t, &c, err));
-    for (int64_t i = 0; !t.data && i < n; i++) memcpy((char *)c->tensor.data + (size_t)i * size, data, size);
-    ir_value_set_const(*out, c);
-    ir_const_unref(c);
+    if (!(*out = ir_constant(g, &t, err))) return util_no_memory(err);
+    for (int64_t i = 0; !t.data && i < n; i++) memcpy((char *)(*out)->constant->tensor.data + (size_t)i * size, data, size);
     return CLSTM_OK;
 }
 

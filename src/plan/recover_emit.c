@@ -20,13 +20,8 @@ static ir_value *new_value(const writer *w, const int64_t *dims) {
 
 /* `out` becomes `in` in the shape `dims`. */
 static clstm_status reshape(const writer *w, ir_value *in, ir_value *out, int rank, const int64_t *dims) {
-    ir_const *k = NULL;
-    ir_value *shape = ir_value_new(w->g, NULL);
+    ir_value *shape = ir_constant_ints(w->g, 1, rank, dims, w->err);
     if (!shape) return util_no_memory(w->err);
-    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, 1, (int64_t[]){rank}, (void *)(uintptr_t)dims);
-    UTIL_TRY(ir_const_new(&t, &k, w->err));
-    ir_value_set_const(shape, k);
-    ir_const_unref(k);
     ir_node *n = ir_node_new(w->g, "Reshape", "", w->version, w->name, 2, 1);
     if (!n) return util_no_memory(w->err);
     n->op = ops_find("", "Reshape", w->version, NULL);

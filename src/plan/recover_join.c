@@ -125,14 +125,9 @@ static clstm_status time_first(const ir_node *like, ir_value **x, clstm_error *e
 
 /* The state after step k, which had a value of its own, from Y. */
 static clstm_status state_at(const ir_node *like, ir_value *y, int64_t k, ir_value *out, clstm_error *err) {
-    ir_const *c;
-    ir_value *index = ir_value_new(like->graph, NULL);
+    ir_value *index = ir_constant_ints(like->graph, 0, 1, &k, err);
     ir_node *n = with_row(like->graph, like, "Gather", 2, 1);
     if (!index || !n) return util_no_memory(err);
-    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, 0, NULL, &k);
-    UTIL_TRY(ir_const_new(&t, &c, err));
-    ir_value_set_const(index, c);
-    ir_const_unref(c);
     n->inputs[0] = y;
     n->inputs[1] = index;
     n->outputs[0] = out;

@@ -28,13 +28,7 @@ ir_value *lift_value(lifter *l, ir_node *n, int output, clstm_type type, int ran
 }
 
 ir_value *lift_ints(lifter *l, int rank, int64_t count, const int64_t *values) {
-    ir_const *k;
-    ir_value *v = ir_value_new(l->outer, NULL);
-    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, rank, &count, (void *)(uintptr_t)values);
-    if (!v || ir_const_new(&t, &k, l->err) != CLSTM_OK) return NULL;
-    ir_value_set_const(v, k);
-    ir_const_unref(k);
-    return v;
+    return ir_constant_ints(l->outer, rank, count, values, l->err);
 }
 
 bool lift_attr(ir_node *n, const char *name, int64_t value) {

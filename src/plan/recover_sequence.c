@@ -31,16 +31,6 @@ static bool cuts(const ir_node *n, const ir_value *x, const slice *s) {
            plan_constant_ints(n->inputs[1], &at, 1, 1, &count) && at == s->at;
 }
 
-static ir_value *index_of(ir_graph *g, int64_t at) {
-    ir_const *k;
-    ir_value *v = ir_value_new(g, NULL);
-    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, 0, NULL, &at);
-    if (!v || ir_const_new(&t, &k, NULL) != CLSTM_OK) return NULL;
-    ir_value_set_const(v, k);
-    ir_const_unref(k);
-    return v;
-}
-
 /* The step's slice of x: all gates have the same value. NULL only without memory. */
 static ir_value *step_of(const recover_cell *c, ir_value *x, const slice *s) {
     ir_graph *g = c->graph;
@@ -52,7 +42,7 @@ static ir_value *step_of(const recover_cell *c, ir_value *x, const slice *s) {
     ir_attr *axis = out ? ir_attr_add(n, "axis", IR_ATTR_INT) : NULL;
     if (!n) return NULL;
     n->mark = IR_DEAD;                  /* until it is whole */
-    if (!axis || !(n->op = ops_find("", "Gather", like->version, NULL)) || !(n->inputs[1] = index_of(g, s->at))) return NULL;
+    if (!axis || !(n->op = ops_find("", "Gather", like->version, NULL)) || !(n->inputs[1] = ir_constant_ints(g, 0, 1, &s->at, NULL))) return NULL;
     axis->v.i = s->axis;
     n->inputs[0] = x;
     n->outputs[0] = out;

@@ -8,16 +8,10 @@
 
 /* The state that nothing of is left. */
 static clstm_status zero_state(recover_cell *c, clstm_error *err) {
-    ir_const *k;
     size_t bytes;
     clstm_tensor t = c->new_h->type;
-    ir_value *v = ir_value_new(c->graph, NULL);
-    if (!v || !tensor_bytes(&t, &bytes)) return util_no_memory(err);
-    UTIL_TRY(ir_const_new(&t, &k, err));
-    memset(k->tensor.data, 0, bytes);
-    ir_value_set_const(v, k);
-    ir_const_unref(k);
-    c->h = v;
+    if (!tensor_bytes(&t, &bytes) || !(c->h = ir_constant(c->graph, &t, err))) return util_no_memory(err);
+    memset(c->h->constant->tensor.data, 0, bytes);
     return CLSTM_OK;
 }
 

@@ -32,13 +32,7 @@ static bool find_part(const ir_value *sizes, int64_t length, int64_t k, int64_t 
 }
 
 static ir_value *ints(ir_graph *g, int rank, int64_t value, clstm_error *err) {
-    ir_const *k;
-    ir_value *v = ir_value_new(g, NULL);
-    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, rank, (int64_t[]){1}, &value);
-    if (!v || ir_const_new(&t, &k, err) != CLSTM_OK) return NULL;
-    ir_value_set_const(v, k);
-    ir_const_unref(k);
-    return v;
+    return ir_constant_ints(g, rank, 1, &value, err);
 }
 
 clstm_status plan_sequence_item(ir_node *n, bool *changed, clstm_error *err) {

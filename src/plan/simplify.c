@@ -122,14 +122,6 @@ static clstm_status floats_of(const ir_value *v, const float **out, clstm_error 
     return s;
 }
 
-static ir_value *new_const(ir_graph *g, const clstm_tensor *t, ir_const **c, clstm_error *err) {
-    ir_value *v = ir_value_new(g, NULL);
-    if (!v || ir_const_new(t, c, err) != CLSTM_OK) return NULL;
-    ir_value_set_const(v, *c);
-    ir_const_unref(*c);
-    return v;
-}
-
 static bool foldable_batch(const ir_node *bn, const ir_node *conv) {
     if (!ir_is(bn, "BatchNormalization") || (!ir_is(conv, "Conv") && !ir_is(conv, "ConvTranspose")) || conv->graph != bn->graph || conv->mark == IR_DEAD) return false;
     if (conv->outputs[0]->uses != 1 || (bn->version >= 14 && op_attr_int(bn, "training_mode"))) return false;
@@ -151,12 +143,12 @@ static clstm_status fold_batch(simplifier *s, ir_node *bn, ir_node *conv) {
     if (conv->n_in > 2 && conv->inputs[2]) UTIL_TRY(floats_of(conv->inputs[2], &b, s->err));
     clstm_tensor shape = *wt;
     shape.data = NULL;
-    ir_const *nw, *nb;
-    ir_value *vw = new_const(bn->graph, &shape, &nw, s->err), *vb = new_const(bn->graph, &(clstm_tensor){.type = CLSTM_FLOAT, .rank = 1, .dims = {outputs}}, &nb, s->err);
+    ir_value *vw = ir_constant(bn->graph, &shape, s->err);
+    ir_value *vb = ir_constant(bn->graph, &(clstm_tensor){.type = CLSTM_FLOAT, .rank = 1, .dims = {outputs}}, s->err);
     if (!vw || !vb) return util_no_memory(s->err);
     double eps = (double)op_attr_float(bn, "epsilon");
     int64_t inner = tensor_span(wt, 2, wt->rank);
-    float *to = nw->tensor.data, *bias = nb->tensor.data;
+    float *to = vw->constant->tensor.data, *bias = vb->constant->tensor.data;
     for (int64_t i = 0, n = clstm_tensor_count(wt); i < n; i++) {
         /* W is [out, in/g, k] or, transposed, [in, out/g, k] */
         int64_t o = transposed ? i / (wt->dims[1] * inner) / (wt->dims[0] / groups) * per + i / inner % wt->dims[1] : i / (wt->dims[1] * inner);

@@ -74,14 +74,10 @@ static bool came_back(const ir_node *n, const plan_turns *t, const ir_graph *bod
 /* The body runs only while the condition holds. */
 static clstm_status condition_holds(const plan_turns *t, ir_graph *body, clstm_error *err) {
     uint8_t yes = 1;
-    ir_const *k;
-    ir_value *v = t->loop ? ir_value_new(body, NULL) : NULL;
-    if (!t->loop) return CLSTM_OK;
-    if (!v) return util_no_memory(err);
     clstm_tensor one = clstm_tensor_view(CLSTM_BOOL, 0, NULL, &yes);
-    UTIL_TRY(ir_const_new(&one, &k, err));
-    ir_value_set_const(v, k);
-    ir_const_unref(k);
+    if (!t->loop) return CLSTM_OK;
+    ir_value *v = ir_constant(body, &one, err);
+    if (!v) return util_no_memory(err);
     ir_replace_uses(body, body->inputs[1], v);
     return CLSTM_OK;
 }

@@ -80,17 +80,6 @@ static bool turns_while(const ir_node *n, const plan_turns *t, const ir_value *v
     return true;
 }
 
-static ir_value *new_const(ir_graph *g, clstm_type type, int rank, const void *data) {
-    int64_t one = 1;
-    clstm_tensor t = clstm_tensor_view(type, rank, &one, (void *)(uintptr_t)data);
-    ir_value *v = ir_value_new(g, NULL);
-    ir_const *k;
-    if (!v || ir_const_new(&t, &k, NULL) != CLSTM_OK) return NULL;
-    ir_value_set_const(v, k);
-    ir_const_unref(k);
-    return v;
-}
-
 static clstm_status settle_condition(ir_node *n, const plan_turns *t, bool *changed, clstm_error *err) {
     int64_t most, turns;
     uint8_t yes = 1;
@@ -98,7 +87,8 @@ static clstm_status settle_condition(ir_node *n, const plan_turns *t, bool *chan
     const uint8_t *starts = go && go->constant && go->type.type == CLSTM_BOOL && clstm_tensor_count(&go->type) == 1 ? ir_const_peek(go->constant) : NULL;
     if (t->body->outputs[0]->constant || (go && (!starts || !*starts)) || !one_int(n->inputs[0], &most) || most < 1) return CLSTM_OK;
     if (!turns_while(n, t, t->body->outputs[0], &turns, 0)) return CLSTM_OK;
-    ir_value *on = new_const(t->body, CLSTM_BOOL, 0, &yes), *m = turns < most ? new_const(n->graph, CLSTM_INT64, 0, &turns) : n->inputs[0];
+    clstm_tensor one = clstm_tensor_view(CLSTM_BOOL, 0, NULL, &yes);
+    ir_value *on = ir_constant(t->body, &one, err), *m = turns < most ? ir_constant_ints(n->graph, 0, 1, &turns, err) : n->inputs[0];
     if (!on || !m) return util_no_memory(err);
     t->body->outputs[0] = on;
     n->inputs[0] = m;
