@@ -14,6 +14,7 @@ enum { CHUNK_ROWS = 120 };      /* rows of X.W made at once: enough to hide the 
  * head of the scratch. */
 typedef struct rnn_prepared {
     rnn_job job;
+    rnn_spec spec;                  /* job.spec: a copy, among what plan_lock locks */
     rnn_packing packing[2];         /* of W and R */
     bool packed[2], folded;         /* at prepare; else at each run */
     size_t block_at[2], vectors_at; /* in the scratch */
@@ -195,6 +196,8 @@ clstm_status rnn_prepare(op_ctx *ctx) {
     rnn_prepared *p = op_prepared_alloc(ctx, lanes + vectors * (size_t)s->directions);
     if (!p) return util_no_memory(ctx->err);
     p->job = job;
+    p->spec = *s;
+    p->job.spec = &p->spec;
     p->vector_bytes = vectors;
     p->vectors = (unsigned char *)p + lanes;
     ctx->scratch_bytes = 0;
