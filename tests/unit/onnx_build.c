@@ -166,3 +166,26 @@ void pb_small_stack(void *(*f)(void *), void *arg) {
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     pthread_attr_destroy(&attr);
 }
+
+pbuf pb_with_node(pbuf node) {
+    pbuf g = pb_graph();
+    pb_msg(&g, F_GRAPH_NODE, node);
+    return pb_model(g);
+}
+
+pbuf pb_small_model(void) {
+    pbuf g = pb_graph(), t = pb_tensor("w", CLSTM_FLOAT, "2"), n = pb_node("Add", "add", "x,w", "y"), a = pb_attr("axis", 2);
+    const float f[2] = {1, 2};
+    pb_bytes(&t, 9, f, sizeof f);
+    pb_int(&a, 3, 1);
+    pb_msg(&n, F_NODE_ATTR, a);
+    pb_msg(&g, F_GRAPH_INIT, t);
+    pb_msg(&g, F_GRAPH_NODE, n);
+    return pb_model(g);
+}
+
+void pb_refused(pbuf b, clstm_status status, const char *words) {
+    clstm_error err = pb_import(b);
+    ck_assert_msg(err.status == status, "%s instead of %s: %s", clstm_status_name(err.status), clstm_status_name(status), err.message);
+    ck_assert_msg(strstr(err.message, words) != NULL, "no \"%s\" in: %s", words, err.message);
+}

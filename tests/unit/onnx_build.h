@@ -29,6 +29,9 @@ pbuf pb_model(pbuf graph);              /* at opset 17 */
 pbuf pb_model_at(pbuf graph, int version);
 /* A graph with input x and output y of unknown shape, to which nodes are to be added. */
 pbuf pb_graph(void);
+/* A model of that node alone; one that adds [1, 2] to x, with an attribute that Add has not. */
+pbuf pb_with_node(pbuf node);
+pbuf pb_small_model(void);
 
 enum { F_MODEL_IR = 1, F_MODEL_GRAPH = 7, F_MODEL_OPSET = 8, F_MODEL_FUNCTION = 25, F_GRAPH_NODE = 1, F_GRAPH_INIT = 5, F_GRAPH_INPUT = 11,
        F_GRAPH_OUTPUT = 12, F_GRAPH_SPARSE = 15, F_NODE_ATTR = 5, F_NODE_DOMAIN = 7, F_NODE_OVERLOAD = 8 };
@@ -38,6 +41,8 @@ extern char pb_warning[1024];
 clstm_error pb_import_at(const pbuf *b, const char *directory, const char *path, const clstm_limits *limits, onnx_model *out);
 /* The same without directory and with default limits; frees b and what was imported. */
 clstm_error pb_import(pbuf b);
+/* Imports and expects the failure, with `words` in its message. */
+void pb_refused(pbuf b, clstm_status status, const char *words);
 /* Frees a model that was imported. */
 void pb_done(onnx_model *m);
 /* Every operator of domain "" but Frobnicate; Old up to opset 9 only. Any number of inputs and outputs, the usual attributes. */
