@@ -180,10 +180,15 @@ static void tell_nonlinearity(const convert *c, const io_list *list) {
         const char *name = list->entries[i].name;
         const clstm_tensor *t = &list->entries[i].value.tensor;
         char text[128];
-        if ((!strstr(name, "weight_hh_l") && !strstr(name, "recurrent_kernel")) || t->rank != 2 || t->dims[0] != t->dims[1]) continue;
+        if ((!strstr(name, "weight_hh_l") && !strstr(name, "recurrent_kernel") && !strstr(name, "cell/vars/1")) || t->rank != 2 || t->dims[0] != t->dims[1]) continue;
         tool_warn(&c->t, "\"%s\": the weights of an RNN do not tell its function, tanh is taken (--nonlinearity)", io_escape(text, sizeof text, name));
         return;
     }
+}
+
+/* Nor do Keras's what else of a layer the model was made with. */
+static void tell_defaults(const convert *c) {
+    if (c->options.keras) tool_warn(&c->t, "weights do not tell activations, go_backwards, merge_mode or mask_zero, Keras's defaults are taken");
 }
 
 static clstm_status from_list(const convert *c, const io_list *list, io_buffer *out, clstm_error *err) {
@@ -194,7 +199,10 @@ static clstm_status from_list(const convert *c, const io_list *list, io_buffer *
     }
     for (size_t i = 0; i < list->count; i++) weights[i] = (clstm_convert_weight){list->entries[i].name, list->entries[i].value.tensor};
     clstm_status status = clstm_convert_weights_in(weights, list->count, &c->options, convert_append, out, err);
-    if (status == CLSTM_OK) tell_nonlinearity(c, list);
+    if (status == CLSTM_OK) {
+        tell_nonlinearity(c, list);
+        tell_defaults(c);
+    }
     free(weights);
     return status;
 }

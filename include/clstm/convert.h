@@ -62,7 +62,8 @@ typedef struct clstm_convert_options {
  * does the order of the modules; names that differ in a number stand in its order. CLSTM_UNSUPPORTED names what leaves a doubt: a
  * projection (proj_size), a single cell, two Linear in a row (a state_dict does not tell what stands between them), more than one
  * order that fits. Nothing else is supposed between the modules. With options->keras, weights are named by Keras's paths
- * (LAYER/lstm_cell/kernel, LAYER/forward_lstm/lstm_cell/kernel; Keras 2's ":0" may follow): LSTM, GRU, SimpleRNN, Bidirectional that
+ * (LAYER/lstm_cell/kernel, LAYER/forward_lstm/lstm_cell/kernel; Keras 2's ":0" may follow) or those of Keras 3's .weights.h5
+ * (layers/lstm/cell/vars/0, layers/dense/vars/0): LSTM, GRU, SimpleRNN, Bidirectional that
  * joins its directions, Dense and Embedding, with Keras's default activations and no activation after Dense; "lstm" stands before
  * "lstm_1". A GRU's reset_after follows from the shape of its bias, and one without bias is refused. `options` may be NULL. */
 CLSTM_API clstm_status clstm_convert_weights_in(const clstm_convert_weight *weights, size_t n, const clstm_convert_options *options,

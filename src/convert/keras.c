@@ -1,5 +1,6 @@
 /* convert/keras: LAYER/lstm_cell/kernel [I,4H] in i,f,c,o, recurrent_kernel [H,4H], bias [4H]; a GRU's in z,r,h, its bias [2,3H] with
- * reset_after and [3H] without; forward_ and backward_ parts of a Bidirectional; Dense's kernel [I,O]; embeddings. */
+ * reset_after and [3H] without; forward_ and backward_ parts of a Bidirectional; Dense's kernel [I,O]; embeddings. Keras 3's .weights.h5
+ * numbers them: LAYER/cell/vars/0, /1, /2, where LAYER is the class of the layer. */
 #include "convert/keras.h"
 
 #include "convert/state_dict.h"
@@ -20,23 +21,53 @@ typedef struct group { const char *layer; direction direction; const clstm_conve
 
 /* ---- names ---------------------------------------------------------------------------------------------------------------------- */
 
-/* sequential/bidirectional/backward_lstm/lstm_cell_1/kernel:0 is a kernel of layer sequential/bidirectional, backward. */
+/* "lstm_cell_1", or Keras 3's "cell": it says nothing that the shapes do not. */
+static bool is_cell(const char *component) { return strstr(component, "_cell") || !strcmp(component, "cell"); }
+
+static bool is_class(const char *component, const char *class) {
+    size_t n = strlen(class);
+    return !strncmp(component, class, n) && (!component[n] || component[n] == '_');
+}
+
+/* Which part number `leaf` of the vars of `component` is; PARTS: none. */
+static part numbered(const char *component, const char *leaf) {
+    unsigned k = leaf[0] >= '0' && leaf[0] <= '9' && !leaf[1] ? (unsigned)(leaf[0] - '0') : PARTS;
+    if (is_cell(component)) return k <= BIAS ? (part)k : PARTS;
+    if (is_class(component, "embedding")) return k == 0 ? EMBEDDINGS : PARTS;
+    return !is_class(component, "dense") ? PARTS : k == 0 ? KERNEL : k == 1 ? BIAS : PARTS;
+}
+
+/* The last component of a path. */
+static char *component_of(char *path) {
+    char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* sequential/bidirectional/backward_lstm/lstm_cell_1/kernel:0 and layers/bidirectional/backward_layer/cell/vars/0 are kernels of layers
+ * sequential/bidirectional and layers/bidirectional, backward. */
 static clstm_status take_apart(convert_keras *k, const char *name, group *out, part *which, clstm_error *err) {
     char *path = util_arena_strdup(&k->arena, name), *leaf = path ? strrchr(path, '/') : NULL;
     if (!path) return util_no_memory(err);
     if (!leaf || leaf == path) return util_fail(err, CLSTM_UNSUPPORTED, "its name is not LAYER/kernel, LAYER/CELL/kernel ... as Keras names weights");
     *leaf++ = 0;
     leaf[strcspn(leaf, ":")] = 0;
+    char *last = component_of(path);
     for (*which = KERNEL; *which < PARTS && strcmp(parts[*which], leaf);) ++*which;
+    if (*which == PARTS && last > path + 1 && !strcmp(last, "vars")) {
+        last[-1] = 0;
+        last = component_of(path);
+        *which = numbered(last, leaf);
+    }
     if (*which == PARTS) return util_fail(err, CLSTM_UNSUPPORTED, "no weight of LSTM, GRU, SimpleRNN, Dense or Embedding");
-    /* The cell says nothing that the shapes do not. */
-    char *last = strrchr(path, '/');
-    if (last && strstr(last, "_cell")) { *last = 0; last = strrchr(path, '/'); }
+    if (last > path && is_cell(last)) {
+        last[-1] = 0;
+        last = component_of(path);
+    }
     *out = (group){.layer = path};
     for (direction d = FORWARD; d <= BACKWARD; d++) {
-        if (strncmp(last ? last + 1 : path, directions[d], strlen(directions[d]))) continue;
+        if (strncmp(last, directions[d], strlen(directions[d]))) continue;
         out->direction = d;
-        if (last) *last = 0;
+        if (last > path) last[-1] = 0;
         else out->layer = path + strlen(directions[d]);
         break;
     }

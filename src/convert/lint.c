@@ -64,9 +64,9 @@ clstm_status lint_check_names(const char *repairs, clstm_error *err) {
 
 /* ---- findings --------------------------------------------------------------------------------------------------------------------- */
 
-static bool wanted(const lint *l, bool proven) {
+static bool wanted(const lint *l, unsigned flags) {
     if (!l->repairs) return false;
-    if (!*l->repairs) return proven && l->rule->about.keeps_answers;
+    if (!*l->repairs) return (flags & LINT_PROVEN) && (l->rule->about.keeps_answers || (flags & LINT_KEEPS));
     return listed(l->repairs, "all") || listed(l->repairs, l->rule->about.id);
 }
 
@@ -77,7 +77,7 @@ bool lint_found(lint *l, const ir_node *n, unsigned flags, const char *why, ...)
     vsnprintf(text, sizeof text, why, ap);
     va_end(ap);
     if (n) ir_node_text(node, sizeof node, n);
-    bool can = l->rule->about.repair && !(flags & LINT_LOST), mend = can && wanted(l, flags & LINT_PROVEN);
+    bool can = l->rule->about.repair && !(flags & LINT_LOST), mend = can && wanted(l, flags);
     const clstm_lint_finding f = {.rule = l->rule->about.id, .node = node, .why = text, .repair = can ? l->rule->about.repair : NULL,
                                   .proven = (flags & LINT_PROVEN) != 0, .repaired = mend};
     if (flags & LINT_BROKEN) l->broken = true;

@@ -2,7 +2,8 @@
  *   lint.c         the table, findings, folding and probing
  *   lint_layer.c   rules on the attributes and types of recurrent nodes
  *   lint_frozen.c  rules on states that a trace made constant
- *   lint_shape.c   the rule on sizes that a trace made constant; lint_site.h: where they are; lint_trial.h: what is known of the example that was traced
+ *   lint_shape.c   the rule on sizes that a trace made constant; lint_site.h: where they are; lint_source.h: those that fail further down;
+ *                  lint_trial.h: what is known of the example that was traced
  *   lint_step.c    the rule on steps taken by their number
  *   lint_data.c    rules on constants and element types
  * Repairs are made with convert/edit. */
@@ -15,6 +16,9 @@
 #include <clstm/convert.h>
 
 typedef struct lint lint;
+
+/* So many symbolic dimensions are looked at. */
+enum { LINT_SYMBOLS = 64 };
 
 typedef struct lint_rule {
     clstm_lint_rule_info about;
@@ -34,6 +38,7 @@ struct lint {
     ir_graph *folded;                   /* a copy without known input shapes, constants folded; made when asked for */
     bool starved;                       /* memory failed where a rule takes what is not known for an answer */
     bool broken;                        /* a finding that explains why the model cannot be loaded */
+    int64_t example[LINT_SYMBOLS];      /* what the symbols' sizes were when the model was traced, where it fails at others; 0: not known */
 };
 
 /* Rows with which recurrent nodes are not checked and infer nothing, so that faulty files come in; they must live as long as the graph. */
@@ -49,7 +54,8 @@ clstm_status lint_check_names(const char *repairs, clstm_error *err);
 
 /* ---- for rules ----------------------------------------------------------------------------------------------------------------- */
 
-enum { LINT_PROVEN = 1, LINT_LOST = 2 /* the repair does not apply here */, LINT_BROKEN = 4 /* and the model does not load */ };
+enum { LINT_PROVEN = 1, LINT_LOST = 2 /* the repair does not apply here */, LINT_BROKEN = 4 /* and the model does not load */,
+       LINT_KEEPS = 8 /* the repair keeps the answers here, if not everywhere */ };
 /* Tells a finding at n (NULL: the model). Returns whether the rule is to mend it: always when nobody keeps the graph. */
 __attribute__((format(printf, 4, 5)))
 bool lint_found(lint *l, const ir_node *n, unsigned flags, const char *why, ...);

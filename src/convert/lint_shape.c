@@ -2,16 +2,17 @@
  * were follows from the constants together: every reading of the model under which all of them make sense is tried, and what all such
  * readings agree upon is proven. */
 #include "convert/lint_site.h"
+#include "convert/lint_source.h"
 
 #include "util/status.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_EXAMPLES = 24, MOST_TRIALS = 200 };
+enum { MOST_EXAMPLES = 24, MOST_TRIALS = 200, MOST_ROUNDS = 12 };
 
 /* What the trials so far agree upon. */
-typedef struct answer { bool any; size_t faults; trial_mend mends[TRIAL_MENDS]; size_t n; int trials; } answer;
+typedef struct answer { bool any; size_t faults; trial_mend mends[TRIAL_MENDS]; size_t n; int64_t example[TRIAL_SYMBOLS]; int trials; } answer;
 
 /* ---- readings of the whole model --------------------------------------------------------------------------------------------------- */
 
@@ -31,12 +32,14 @@ static void agree(answer *a, const trial *t, size_t faults) {
     if (a->any && faults > a->faults) return;
     if (!a->any || faults < a->faults) {
         memcpy(a->mends, t->mends, sizeof a->mends);
+        memcpy(a->example, t->example, sizeof a->example);
         a->n = t->n_mends;
         a->any = true;
         a->faults = faults;
         return;
     }
     size_t n = 0;
+    for (int k = 0; k < t->n_symbols; k++) if (a->example[k] != t->example[k]) a->example[k] = 0;
     for (size_t i = 0; i < a->n; i++) {
         bool same = false;
         for (size_t k = 0; k < t->n_mends && !same; k++) same = trial_same_mend(&a->mends[i], &t->mends[k]);
@@ -126,27 +129,35 @@ static clstm_status explain(trial *t, answer *a) {
 
 /* ---- findings ---------------------------------------------------------------------------------------------------------------------- */
 
+static size_t say_symbol(const trial *t, char *out, size_t size, int k) {
+    char name[40];
+    const ir_value *in = t->l->graph->inputs[t->first[k].input];
+    const char *symbol = in->dim_names[t->first[k].axis];
+    if (symbol) return (size_t)snprintf(out, size, "\"%s\"", util_escape(name, sizeof name, symbol));
+    return (size_t)snprintf(out, size, "dimension %d of \"%s\"", t->first[k].axis, util_escape(name, sizeof name, in->name));
+}
+
 static void say_shape(const trial *t, char *out, size_t size, const int64_t *plain, const trial_mend *m, int rank) {
     size_t at = (size_t)snprintf(out, size, "[");
     for (int d = 0; d < rank && at < size; d++) {
-        char name[40];
-        int k = 0;
-        while (m && m->open[d] && k < t->n_symbols && !m->size[d].power[k]) k++;
-        const lint_symbol *s = &t->first[k < TRIAL_SYMBOLS ? k : 0];
-        const ir_value *in = t->l->graph->n_in ? t->l->graph->inputs[s->input] : NULL;
-        const char *comma = d ? "," : "";
-        if (!m || !m->open[d]) at += (size_t)snprintf(out + at, size - at, "%s%lld", comma, (long long)plain[d]);
-        else if (in->dim_names[s->axis]) at += (size_t)snprintf(out + at, size - at, "%s\"%s\"", comma, util_escape(name, sizeof name, in->dim_names[s->axis]));
-        else at += (size_t)snprintf(out + at, size - at, "%sdimension %d of \"%s\"", comma, s->axis, util_escape(name, sizeof name, in->name));
+        const char *sign = d ? "," : "";
+        if (!m || !m->open[d]) at += (size_t)snprintf(out + at, size - at, "%s%lld", sign, (long long)plain[d]);
+        for (int k = 0; k < t->n_symbols && m && m->open[d]; k++)
+            for (int p = 0; p < m->size[d].power[k] && at < size; p++, sign = "*") {
+                at += (size_t)snprintf(out + at, size - at, "%s", sign);
+                if (at < size) at += say_symbol(t, out + at, size - at, k);
+            }
+        if (m && m->open[d] && m->plus[d] && at < size) at += (size_t)snprintf(out + at, size - at, "%+lld", (long long)m->plus[d]);
     }
     if (at < size) snprintf(out + at, size - at, "]");
 }
 
-static clstm_status constant_shape(const trial *t, const ir_node *n, int input, bool target, int64_t *shape, int *rank) {
+/* The list that the constant is, or its shape. */
+static clstm_status constant_shape(const trial *t, const ir_node *n, int input, bool list, int64_t *shape, int *rank) {
     ir_const *c = lint_constant(t->l, n->inputs[input]);
     const void *data = c->tensor.dims;
-    if (target) UTIL_TRY(ir_const_data(c, &data, t->l->err));
-    *rank = target ? (int)c->tensor.dims[0] : c->tensor.rank;
+    if (list) UTIL_TRY(ir_const_data(c, &data, t->l->err));
+    *rank = list ? (int)clstm_tensor_count(&c->tensor) : c->tensor.rank;
     memcpy(shape, data, (size_t)*rank * sizeof *shape);
     return CLSTM_OK;
 }
@@ -155,22 +166,27 @@ static clstm_status constant_shape(const trial *t, const ir_node *n, int input, 
 static clstm_status tell(const trial *t, size_t node, int input, const trial_mend *m, bool guessed) {
     const ir_node *n = t->l->graph->nodes[node];
     int kind = lint_site_kind(n), rank;
-    bool target = kind == LINT_RESHAPE || kind == LINT_EXPAND;
+    bool target = kind == LINT_RESHAPE || kind == LINT_EXPAND, source = m && m->source, list = source ? !m->counted : target || kind == LINT_NO_SITE;
     int64_t shape[TRIAL_RANK];
-    char from[200], to[400];
-    UTIL_TRY(constant_shape(t, n, input, target, shape, &rank));
+    char from[200], to[400], where[300] = "";
+    UTIL_TRY(constant_shape(t, n, input, list, shape, &rank));
     say_shape(t, from, sizeof from, shape, NULL, rank);
     if (m) say_shape(t, to, sizeof to, m->plain, m, rank);
+    if (source) {
+        char text[256];
+        snprintf(where, sizeof where, "; %s fails at others", ir_node_text(text, sizeof text, t->l->graph->nodes[m->fails]));
+    }
     unsigned flags = (guessed ? 0 : LINT_PROVEN) | (m ? 0 : LINT_LOST);
-    const char *what = target ? "shape" : "constant of shape", *fails = guessed ? "seems to hold sizes of the example" : "holds sizes of the example, and fails at others";
-    if (!m) lint_found(t->l, n, flags, "its %s %s %s; %s", what, from, fails, target ? "nothing tells them apart" : "its values are those of the example");
-    else if (lint_found(t->l, n, flags, "its %s %s %s; %s says the same for all", what, from, fails, to)) return trial_mend_graph(t, m);
+    const char *what = source && list ? "list" : target ? "shape" : "constant of shape";
+    const char *fails = source ? "is of the example's sizes" : guessed ? "seems to hold sizes of the example" : "holds sizes of the example, and fails at others";
+    if (!m) lint_found(t->l, n, flags, "its %s %s %s; %s", what, from, fails, list ? "nothing tells them apart" : "its values are those of the example");
+    else if (lint_found(t->l, n, flags, "its %s %s %s%s; %s says the same for all", what, from, fails, where, to)) return trial_mend_graph(t, m);
     return CLSTM_OK;
 }
 
 /* What still fails when all that was agreed upon is mended. A list beside data is more likely a weight, to which a dimension declared open too
  * freely must fit. */
-static clstm_status tell_lost(const trial *t) {
+static clstm_status tell_lost(const trial *t, const lint_sources *left) {
     for (size_t i = 0; i < t->l->graph->n_nodes; i++)
         for (int input = 0; input < t->l->graph->nodes[i]->n_in; input++) {
             lint_site s;
@@ -178,21 +194,88 @@ static clstm_status tell_lost(const trial *t) {
             UTIL_TRY(lint_site_find(t, i, input, &s, &found));
             if (found && !s.guessed && (s.other < 0 || s.rank > 1)) UTIL_TRY(tell(t, i, input, NULL, false));
         }
+    const ir_node *fails = left->node < t->l->graph->n_nodes ? t->l->graph->nodes[left->node] : NULL;
+    if (ir_is(fails, "Split") && lint_constant(t->l, lint_input(fails, 1)))
+        lint_found(t->l, fails, LINT_PROVEN | LINT_LOST, "its parts are of the example's sizes, and it fails at others; which of them is to grow is not told");
+    if (left->readings > 1)
+        lint_found(t->l, t->l->graph->nodes[left->node], LINT_PROVEN | LINT_LOST, "it fails at other sizes than the example's; more than one number behind it may be meant");
     return CLSTM_OK;
 }
 
+/* ---- the symbols that matter --------------------------------------------------------------------------------------------------------- */
+
+static void note_symbols(const trial *t, const ir_node *n, bool *matters) {
+    for (int i = 0; i < n->n_in; i++) {
+        trial_shape s;
+        if (!n->inputs[i] || !trial_shape_of(t, n->inputs[i], &s)) continue;
+        for (int d = 0; d < s.rank; d++)
+            for (int k = 0; k < t->n_symbols; k++) matters[t->symbol[k]] |= s.dims[d].power[k] > 0;
+    }
+}
+
+/* Those that reach a constant of the example's sizes or a node that fails, asked in groups that a trial can tell apart. */
+static clstm_status choose(lint *l, int all, int *symbols, int *n) {
+    bool matters[LINT_SYMBOLS] = {false};
+    for (int from = 0; from < all && all > TRIAL_SYMBOLS; from += TRIAL_SYMBOLS) {
+        trial t;
+        int group[TRIAL_SYMBOLS], size = 0;
+        while (size < TRIAL_SYMBOLS && from + size < all) { group[size] = from + size; size++; }
+        trial_choose(&t, l, group, size);
+        UTIL_TRY(trial_begin(&t));
+        clstm_status s = CLSTM_OK;
+        for (size_t i = 0; i < l->graph->n_nodes && t.at[0] && s == CLSTM_OK; i++) {
+            const ir_node *node = l->graph->nodes[i];
+            lint_site site;
+            bool found = node->n_out && node->outputs[0] && !lint_shape(t.at[0], node->outputs[0]);
+            for (int k = 0; k < node->n_in && !found && s == CLSTM_OK; k++) s = lint_site_find(&t, i, k, &site, &found);
+            if (found) note_symbols(&t, node, matters);
+        }
+        trial_end(&t);
+        if (s != CLSTM_OK) return s;
+    }
+    *n = 0;
+    for (int k = 0; k < all && *n < TRIAL_SYMBOLS; k++) if (matters[k] || all <= TRIAL_SYMBOLS) symbols[(*n)++] = k;
+    return CLSTM_OK;
+}
+
+static bool has_gap(const trial_mend *m) {
+    for (int d = 0; d < m->rank; d++) if (!m->open[d] && m->plain[d] == -1) return true;
+    return false;
+}
+
 clstm_status lint_frozen_shape(lint *l) {
-    trial t = {.l = l};
-    answer a = {0};
-    t.n_symbols = lint_symbols(l->graph, t.first, TRIAL_SYMBOLS);
-    if (!t.n_symbols || t.n_symbols > TRIAL_SYMBOLS) return CLSTM_OK;
-    trial first = t;
-    UTIL_TRY(explain(&first, &a));
-    memcpy(t.mends, a.mends, sizeof t.mends);
-    t.n_mends = a.n;
+    trial t;
+    lint_sources left = {.readings = 0};
+    lint_symbol first[LINT_SYMBOLS];
+    int symbols[TRIAL_SYMBOLS], n, all = lint_symbols(l->graph, first, LINT_SYMBOLS), trials = 0;
+    UTIL_TRY(choose(l, all < LINT_SYMBOLS ? all : LINT_SYMBOLS, symbols, &n));
+    if (!n) return CLSTM_OK;
+    trial_choose(&t, l, symbols, n);
+    for (int round = 0, more = 1; round < MOST_ROUNDS && more; round++) {
+        trial next = t;
+        answer a = {.trials = trials};
+        UTIL_TRY(explain(&next, &a));
+        trials = a.trials;
+        if (!a.any) break;
+        memcpy(t.mends, a.mends, sizeof t.mends);
+        memcpy(t.example, a.example, sizeof t.example);
+        t.n_mends = a.n;
+        UTIL_TRY(lint_source_find(&t, &left));
+        more = left.readings == 1;
+    }
     UTIL_TRY(trial_begin(&t));
-    clstm_status s = t.at[0] ? tell_lost(&t) : CLSTM_OK;
+    clstm_status s = t.at[0] ? tell_lost(&t, &left) : CLSTM_OK;
     trial_end(&t);
-    for (size_t i = 0; i < a.n && s == CLSTM_OK; i++) s = tell(&t, a.mends[i].node, a.mends[i].input, &a.mends[i], a.mends[i].guessed);
+    bool fails = left.node < l->graph->n_nodes;
+    for (size_t i = 0; i < t.n_mends && s == CLSTM_OK; i++) {
+        const trial_mend *m = &t.mends[i];
+        bool doubt = m->source || (m->other < 0 && has_gap(m));
+        if (doubt && fails) {       /* what does not end in a sound model may have been meant otherwise */
+            if ((s = lint_source_behind(&t, &left, m->node, &doubt)) == CLSTM_OK && doubt) s = tell(&t, m->node, m->input, NULL, false);
+            if (doubt) continue;
+        }
+        for (int k = 0; k < n && !m->guessed; k++) l->example[symbols[k]] = t.example[k];
+        s = tell(&t, m->node, m->input, m, m->guessed);
+    }
     return s == CLSTM_OK ? ir_graph_order(l->graph, l->err) : s;
 }

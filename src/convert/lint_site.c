@@ -62,8 +62,7 @@ static bool in_order(const trial *t, const ir_value *v, const trial_shape *in, i
     return true;
 }
 
-/* Whether the reading merges neighbouring dimensions or splits one, and does nothing else: what mixes them was not meant. */
-static bool aligned(const trial *t, const ir_value *v, const trial_shape *in, const trial_size *out, int rank) {
+bool lint_site_aligned(const trial *t, const ir_value *v, const trial_shape *in, const trial_size *out, int rank) {
     int i = 0, o = 0;
     while (i < in->rank || o < rank) {
         trial_size have = one, made = one;
@@ -110,7 +109,7 @@ static void weigh(const trial *t, const lint_site *s, const reading *r, reading 
     if (gap >= 0 && s->target[gap] > 0 && trial_value(t, &rest) != s->target[gap]) return;
     if (gap >= 0) full.out[gap] = rest;
     full.cost += may_be_symbol(t, s, ones) ? DOUBT : 0;
-    if (!aligned(t, v, &s->in, full.out, s->rank) || full.cost > best->cost) return;
+    if (!lint_site_aligned(t, v, &s->in, full.out, s->rank) || full.cost > best->cost) return;
     bool same = full.cost == best->cost;
     for (int k = 0; k < s->rank && same; k++) same = trial_equal(&full.out[k], &best->out[k]);
     full.tie = full.cost == best->cost && !same;
@@ -164,9 +163,10 @@ static bool open_site(const trial *t, lint_site *s, const ir_value *v, const tri
     trial_size out[TRIAL_RANK], rest;
     bool whole = trial_divide(all, made, &rest);
     for (int k = 0; k < s->rank; k++) out[k] = s->target[k] == -1 ? rest : s->target[k] ? (trial_size){.number = s->target[k]} : s->in.dims[k];
-    if (whole && aligned(t, v, &s->in, out, s->rank)) return false;
+    if (whole && lint_site_aligned(t, v, &s->in, out, s->rank)) return false;
     for (int k = 0; k < s->rank && k < s->in.rank; k++) {
-        if (s->target[k] <= 0 || !trial_symbolic(t, &s->in.dims[k])) continue;
+        /* Of an example that is not known, lint_source asks. */
+        if (s->target[k] <= 0 || !trial_symbolic(t, &s->in.dims[k]) || trial_value(t, &s->in.dims[k]) != s->target[k]) continue;
         s->open = s->in.dims[k];
         s->was = s->target[k];
         s->guessed = whole;

@@ -24,4 +24,8 @@ clstm_status lint_site_find(const trial *t, size_t node, int input, lint_site *s
 /* What is to stand in its place. *can is false where nothing fits t->example, or more than one thing does. */
 clstm_status lint_site_read(const trial *t, const lint_site *s, trial_mend *m, bool *can);
 
+/* Whether a Reshape of v, which is `in`, to `out` merges neighbouring dimensions or splits one, and does nothing else: what mixes them was not
+ * meant. */
+bool lint_site_aligned(const trial *t, const ir_value *v, const trial_shape *in, const trial_size *out, int rank);
+
 #endif

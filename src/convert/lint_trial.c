@@ -46,8 +46,8 @@ static trial_size size_of(const trial *t, const int64_t *at) {
         while (ratio > 1 && ratio % 2 == 0) { s.power[k]++; ratio /= 2; }
         if (ratio != 1) return (trial_size){0};
         for (int p = 0; p < s.power[k]; p++) {
-            if (s.number % (LINT_STEP * (k + 1))) return (trial_size){0};
-            s.number /= LINT_STEP * (k + 1);
+            if (s.number % (LINT_STEP * (t->symbol[k] + 1))) return (trial_size){0};
+            s.number /= LINT_STEP * (t->symbol[k] + 1);
         }
     }
     return s;
@@ -101,18 +101,31 @@ static clstm_status expand(const trial *t, ir_node *n, int input, ir_value *what
     return CLSTM_OK;
 }
 
+/* 0, 1, 2 ... in a copy. */
+static clstm_status count_off(const trial *t, const trial_mend *m, const int64_t *shape, ir_graph *g, ir_value **out) {
+    clstm_type type = lint_constant(t->l, t->l->graph->nodes[m->node]->inputs[m->input])->tensor.type;
+    clstm_tensor whole = clstm_tensor_view(type, m->rank, shape, NULL);
+    if (!(*out = edit_const(g, &whole, t->l->err))) return t->l->err->status;
+    void *data = (*out)->constant->tensor.data;
+    for (int64_t i = 0, n = clstm_tensor_count(&whole); i < n; i++)
+        if (type == CLSTM_INT64) ((int64_t *)data)[i] = i;
+        else ((float *)data)[i] = (float)i;
+    return CLSTM_OK;
+}
+
 /* The mends in a copy, as numbers. */
 static clstm_status put_in(void *user, ir_graph *g) {
     const copy *c = user;
     const trial *t = c->t;
     int64_t symbols[TRIAL_SYMBOLS];
-    for (int k = 0; k < TRIAL_SYMBOLS; k++) symbols[k] = LINT_STEP * (k + 1) * (k == c->doubled ? 2 : 1);
+    for (int k = 0; k < TRIAL_SYMBOLS; k++) symbols[k] = LINT_STEP * (t->symbol[k] + 1) * (k == c->doubled ? 2 : 1);
     for (size_t i = 0; i < t->n_mends; i++) {
         const trial_mend *m = &t->mends[i];
         ir_node *n = g->nodes[m->node];
         int64_t shape[TRIAL_RANK];
-        for (int d = 0; d < m->rank; d++) shape[d] = m->open[d] ? value_at(&m->size[d], symbols) : m->plain[d];
-        ir_value *made = m->other < 0 || joins(n) ? edit_ints(g, 1, m->rank, shape, t->l->err) : NULL;
+        for (int d = 0; d < m->rank; d++) shape[d] = m->open[d] ? value_at(&m->size[d], symbols) + m->plus[d] : m->plain[d];
+        if (m->counted) { UTIL_TRY(count_off(t, m, shape, g, &n->inputs[m->input])); continue; }
+        ir_value *made = m->other < 0 || joins(n) ? edit_ints(g, m->scalar ? 0 : 1, m->rank, shape, t->l->err) : NULL;
         if (!made && (m->other < 0 || joins(n))) return t->l->err->status;
         if (m->other < 0) { n->inputs[m->input] = made; continue; }
         ir_const *whole = lint_constant(t->l, t->l->graph->nodes[m->node]->inputs[m->input]);
@@ -124,12 +137,23 @@ static clstm_status put_in(void *user, ir_graph *g) {
     return ir_graph_order(g, t->l->err);
 }
 
+void trial_choose(trial *t, lint *l, const int *symbols, int n) {
+    lint_symbol first[LINT_SYMBOLS];
+    *t = (trial){.l = l, .n_symbols = n};
+    lint_symbols(l->graph, first, LINT_SYMBOLS);
+    for (int k = 0; k < n; k++) {
+        t->symbol[k] = symbols[k];
+        t->first[k] = first[symbols[k]];
+        t->example[k] = l->example[symbols[k]];
+    }
+}
+
 clstm_status trial_begin(trial *t) {
     clstm_status s = CLSTM_OK;
     for (int p = 0; p <= t->n_symbols; p++) t->at[p] = NULL;
     for (int p = 0; p <= t->n_symbols && s == CLSTM_OK; p++) {
         copy c = {t, p - 1};
-        s = lint_probe(t->l, &(lint_sizes){LINT_STEP, p - 1, put_in, &c}, false, &t->at[p]);
+        s = lint_probe(t->l, &(lint_sizes){LINT_STEP, p ? t->symbol[p - 1] : -1, put_in, &c}, false, &t->at[p]);
         if (!t->at[p]) break;
     }
     if (s != CLSTM_OK) trial_end(t);
@@ -150,14 +174,14 @@ bool trial_mended(const trial *t, size_t node, int input) {
 bool trial_same_mend(const trial_mend *a, const trial_mend *b) {
     if (a->node != b->node || a->input != b->input || a->rank != b->rank) return false;
     for (int d = 0; d < a->rank; d++)
-        if (a->open[d] != b->open[d] || (a->open[d] ? !trial_equal(&a->size[d], &b->size[d]) : a->plain[d] != b->plain[d])) return false;
+        if (a->open[d] != b->open[d] || a->plus[d] != b->plus[d] || (a->open[d] ? !trial_equal(&a->size[d], &b->size[d]) : a->plain[d] != b->plain[d])) return false;
     return true;
 }
 
-/* Dimension `axis` of v, as a list of one. */
-static clstm_status dimension(const trial *t, const ir_node *n, ir_value *v, int axis, ir_value **out) {
+/* Dimension `axis` of v, as a list of one or, of rank 0, as a number. */
+static clstm_status dimension(const trial *t, const ir_node *n, ir_value *v, int axis, int rank, ir_value **out) {
     clstm_error *err = t->l->err;
-    ir_value *which = edit_ints(n->graph, 1, 1, &(int64_t){axis}, err);
+    ir_value *which = edit_ints(n->graph, rank, 1, &(int64_t){axis}, err);
     if (!which) return err->status;
     ir_node *shape = edit_node(n->graph, "Shape", n->version, 1, &v, NULL, err);
     UTIL_TRY(edit_check(shape, err));
@@ -167,9 +191,28 @@ static clstm_status dimension(const trial *t, const ir_node *n, ir_value *v, int
     return CLSTM_OK;
 }
 
-static const lint_symbol *symbol_in(const trial *t, const trial_size *s) {
-    for (int k = 0; k < t->n_symbols; k++) if (s->power[k]) return &t->first[k];
-    return NULL;
+static clstm_status apply(const trial *t, const ir_node *n, const char *op, ir_value *a, ir_value *b, ir_value **out) {
+    ir_node *made = edit_node(n->graph, op, n->version, 2, (ir_value *[]){a, b}, NULL, t->l->err);
+    UTIL_TRY(edit_check(made, t->l->err));
+    *out = made->outputs[0];
+    return CLSTM_OK;
+}
+
+/* A size from the inputs that its symbols first stand in. */
+static clstm_status size_in_graph(const trial *t, const trial_mend *m, const ir_node *n, int d, ir_value **out) {
+    clstm_error *err = t->l->err;
+    int rank = m->scalar ? 0 : 1;
+    *out = NULL;
+    for (int k = 0; k < t->n_symbols; k++)
+        for (int p = 0; p < m->size[d].power[k]; p++) {
+            ir_value *one;
+            UTIL_TRY(dimension(t, n, t->l->graph->inputs[t->first[k].input], t->first[k].axis, rank, &one));
+            if (*out) UTIL_TRY(apply(t, n, "Mul", *out, one, &one));
+            *out = one;
+        }
+    if (!m->plus[d]) return CLSTM_OK;
+    ir_value *more = edit_ints(n->graph, rank, 1, &m->plus[d], err);
+    return more ? apply(t, n, "Add", *out, more, out) : err->status;
 }
 
 static clstm_status mended_shape(const trial *t, const trial_mend *m, ir_node *n, ir_value **out) {
@@ -178,10 +221,11 @@ static clstm_status mended_shape(const trial *t, const trial_mend *m, ir_node *n
     for (int d = 0; d < m->rank; d++) any |= m->open[d];
     if (!any) return (*out = edit_ints(n->graph, 1, m->rank, m->plain, t->l->err)) ? CLSTM_OK : t->l->err->status;
     for (int d = 0; d < m->rank; d++) {
-        const lint_symbol *s = symbol_in(t, &m->size[d]);
         if (!m->open[d]) { if (!(parts[d] = edit_ints(n->graph, 1, 1, &m->plain[d], t->l->err))) return t->l->err->status; }
-        else UTIL_TRY(dimension(t, n, m->other < 0 ? t->l->graph->inputs[s->input] : n->inputs[m->other], m->other < 0 ? s->axis : d, &parts[d]));
+        else if (m->other < 0) UTIL_TRY(size_in_graph(t, m, n, d, &parts[d]));
+        else UTIL_TRY(dimension(t, n, n->inputs[m->other], d, 1, &parts[d]));
     }
+    if (m->scalar) { *out = parts[0]; return CLSTM_OK; }
     ir_node *whole = edit_node(n->graph, "Concat", n->version, m->rank, parts, NULL, t->l->err);
     if (whole) UTIL_TRY(edit_set_int(whole, "axis", 0, t->l->err));
     UTIL_TRY(edit_check(whole, t->l->err));
@@ -189,9 +233,37 @@ static clstm_status mended_shape(const trial *t, const trial_mend *m, ir_node *n
     return CLSTM_OK;
 }
 
+/* Range(0, size, 1), in the constant's type and shape. */
+static clstm_status counted(const trial *t, const trial_mend *m, ir_node *n, ir_value **out) {
+    clstm_error *err = t->l->err;
+    trial_mend limit = {.other = -1, .rank = 1, .scalar = true};
+    int64_t shape[TRIAL_RANK], one = 1, zero = 0;
+    ir_value *end = NULL, *from = edit_ints(n->graph, 0, 1, &zero, err), *step = from ? edit_ints(n->graph, 0, 1, &one, err) : NULL;
+    for (int d = 0; d < m->rank; d++) {
+        shape[d] = m->open[d] ? -1 : m->plain[d];
+        if (!m->open[d]) continue;
+        limit.open[0] = true;
+        limit.size[0] = m->size[d];
+        limit.plus[0] = m->plus[d];
+    }
+    ir_value *target = step ? edit_ints(n->graph, 1, m->rank, shape, err) : NULL;
+    if (!target) return err->status;
+    UTIL_TRY(mended_shape(t, &limit, n, &end));
+    ir_node *range = edit_node(n->graph, "Range", n->version, 3, (ir_value *[]){from, end, step}, NULL, err);
+    UTIL_TRY(edit_check(range, err));
+    ir_node *typed = edit_node(n->graph, "Cast", n->version, 1, range->outputs, NULL, err);
+    if (typed) UTIL_TRY(edit_set_int(typed, "to", lint_constant(t->l, n->inputs[m->input])->tensor.type, err));
+    UTIL_TRY(edit_check(typed, err));
+    ir_node *shaped = edit_node(n->graph, "Reshape", n->version, 2, (ir_value *[]){typed->outputs[0], target}, NULL, err);
+    UTIL_TRY(edit_check(shaped, err));
+    *out = shaped->outputs[0];
+    return CLSTM_OK;
+}
+
 clstm_status trial_mend_graph(const trial *t, const trial_mend *m) {
     ir_node *n = t->l->graph->nodes[m->node];
     ir_value *shape = NULL, *small;
+    if (m->counted) { UTIL_TRY(counted(t, m, n, &shape)); n->inputs[m->input] = shape; return CLSTM_OK; }
     if (m->other < 0 || joins(n)) UTIL_TRY(mended_shape(t, m, n, &shape));
     if (m->other < 0) { n->inputs[m->input] = shape; return CLSTM_OK; }
     UTIL_TRY(shrink(t, m, lint_constant(t->l, n->inputs[m->input]), n->graph, &small));

@@ -22,18 +22,27 @@ typedef struct trial_mend {
     trial_size size[TRIAL_RANK];
     bool guessed;                       /* a reading that only the numbers suggest */
     bool doubtful;                      /* worse than one without a doubt, where there is one */
+    bool source;                        /* from lint_source: node `fails` does at other sizes without it */
+    bool scalar;                        /* a number, not a list of one */
+    bool counted;                       /* not a list of sizes but 0, 1, 2 ... along the open dimension of this shape */
+    int64_t plus[TRIAL_RANK];           /* on top of an open size */
+    int64_t was;                        /* the symbol's size in the example */
+    size_t fails;
 } trial_mend;
 
 typedef struct trial {
     lint *l;
     int n_symbols;
-    lint_symbol first[TRIAL_SYMBOLS];
+    int symbol[TRIAL_SYMBOLS];          /* which of the graph's; the others keep their sizes */
+    lint_symbol first[TRIAL_SYMBOLS];   /* where it first stands */
     int64_t example[TRIAL_SYMBOLS];     /* the sizes of the example that was traced; 0: not known */
     trial_mend mends[TRIAL_MENDS];
     size_t n_mends;
     ir_graph *at[1 + TRIAL_SYMBOLS];    /* at sizes, and with each symbol doubled */
 } trial;
 
+/* A trial without mends that tells n of the graph's symbols apart. */
+void trial_choose(trial *t, lint *l, const int *symbols, int n);
 /* CLSTM_OK with at[0] NULL when an input's rank is unknown. */
 clstm_status trial_begin(trial *t);
 void trial_end(trial *t);

@@ -1,5 +1,5 @@
 """clstm-convert --layout keras against the equations of Keras's documentation, in double: LSTM, GRU with reset_after and without, SimpleRNN,
-Bidirectional, Dense and Embedding, under the names of Keras 2 and of Keras 3; doubts are refused.
+Bidirectional, Dense and Embedding, under the names of Keras 2, of Keras 3 and of its .weights.h5; doubts are refused.
 Usage: convert_keras.py CLSTM_CONVERT CLSTM_RUN; prints a line `ok NAME` or `not ok NAME: reason` a case."""
 import subprocess
 import sys
@@ -56,8 +56,11 @@ def layer(kind, w, x, h=None, c=None):
 
 
 def named(version, where, name, kind, w, cell_number):
-    """A layer's weights under the name of Keras 2 (model.weights[i].name) or 3 (.path)."""
+    """A layer's weights under the name of Keras 2 (model.weights[i].name), 3 (.path) or in 3's .weights.h5 (4)."""
     word = {"gru_before": "gru"}.get(kind, kind)
+    if version == 4:
+        part = name.split("_")[0] + "_layer" if where else name
+        return {f"layers/{where}{part}/cell/vars/{k}": v for k, v in enumerate(w)}
     number = f"_{cell_number}" if cell_number and version == 2 else ""
     path = f"sequential/{where}{name}/{word}_cell" if version == 3 else f"{where}{name}/{word}_cell{number}" if version == 2 else f"{where}{name}"
     return {f"{path}/{leaf}{':0' if version < 3 else ''}": v for leaf, v in zip(("kernel", "recurrent_kernel", "bias"), w)}
@@ -81,13 +84,14 @@ def near(name, got, want):
 def case(kind, version, two, bias, first, embed, dense, suffix):
     """Two layers of the kind, perhaps wrapped, an Embedding in front and a Dense behind."""
     b, t, size, units = 3, 7, 6, 5
-    tensors, prefix = {}, "sequential/" if version == 3 else ""
+    tensors, prefix = {}, {3: "sequential/", 4: "layers/"}.get(version, "")
     end = ":0" if version < 3 else ""
+    leaf = lambda layer, part, number: f"{prefix}{layer}/vars/{number}" if version == 4 else f"{prefix}{layer}/{part}{end}"
     x = rng.uniform(-2, 2, (b, t, size)).astype(np.float32)
     given, y = ("input", x), x.astype(np.float64)
     if embed:
         table, tokens = rng.uniform(-2, 2, (11, size)).astype(np.float32), rng.integers(0, 11, (b, t))
-        tensors[f"{prefix}embedding/embeddings{end}"] = table
+        tensors[leaf("embedding", "embeddings", 0)] = table
         given, y = ("tokens", tokens), table[tokens].astype(np.float64)
     for k in range(2):
         name = kind.replace("_before", "") + (f"_{k}" if k else "")
@@ -102,19 +106,21 @@ def case(kind, version, two, bias, first, embed, dense, suffix):
             y = layer(kind, forward, y)[0]
     if dense:
         kernel, row = rng.uniform(-1, 1, (y.shape[2], 3)).astype(np.float32), rng.uniform(-1, 1, 3).astype(np.float32)
-        tensors.update({f"{prefix}dense/kernel{end}": kernel, f"{prefix}dense/bias{end}": row})
+        tensors.update({leaf("dense", "kernel", 0): kernel, leaf("dense", "bias", 1): row})
         y = y @ kernel.astype(np.float64) + row
     keys = list(tensors)
     rng.shuffle(keys)
     save("w" + suffix, {k: tensors[k] for k in keys})
-    call(convert, "w" + suffix, "made.onnx", "--layout", "keras", *["--batch-first"] * first)
+    said = call(convert, "w" + suffix, "made.onnx", "--layout", "keras", *["--batch-first"] * first).stderr
+    if ("tanh is taken" in said) != (kind == "simple_rnn") or "go_backwards" not in said:
+        raise RuntimeError(f"what weights do not tell: {said}")
     turn = (lambda v: v) if first else (lambda v: np.swapaxes(v, 0, 1))
     near("output", outputs(run, "made.onnx", {given[0]: turn(given[1])})["output"], turn(y))
 
 
 number = 0
 for kind in GATES:
-    for version in (1, 2, 3):       # 1: before cells had names
+    for version in (1, 2, 3, 4):    # 1: before cells had names
         for two in (False, True):
             n, number = number, number + 1
             bias, first, embed, dense, suffix = kind.startswith("gru") or n % 3 != 2, n % 2 == 0, n % 4 == 1, n % 5 != 0, ".npz" if n % 2 else ".safetensors"
@@ -158,6 +164,8 @@ refused("a GRU without bias", ("sequential/gru", "reset_after"), named(3, "", "g
 refused("GRUs of both kinds", ("sequential/gru_1", "reset_after"), {**after, **before})
 refused("PyTorch's names", ("lstm.weight_ih_l0", "Keras"), {"lstm.weight_ih_l0": np.zeros((16, 4), np.float32)})
 refused("another leaf", ("gamma", "no weight"), {**lstm, "sequential/norm/gamma": np.zeros(4, np.float32)})
+refused("numbers of another layer", ("optimizer/vars/0", "no weight"), {**lstm, "optimizer/vars/0": np.zeros(4, np.float32)})
+refused("a number too many", ("cell/vars/3", "no weight"), {**lstm, "layers/lstm/cell/vars/3": np.zeros(4, np.float32)})
 refused("a kernel twice", ("lstm_cell/kernel", "kernel of that layer too"), {**lstm, key + "kernel:0": lstm[key + "kernel"]})
 refused("no kernel", ("sequential/lstm", "without a kernel"), {k: v for k, v in lstm.items() if k != key + "kernel"})
 refused("a recurrent kernel of two gates", ("recurrent_kernel", "[4,8]"), {**lstm, key + "recurrent_kernel": np.zeros((4, 8), np.float32)})
