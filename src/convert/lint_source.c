@@ -44,6 +44,15 @@ static bool good(const trial *t, const ir_node *n) {
     return false;
 }
 
+/* Whether the node is still in the copies: what only a state of zeros asked for is not. */
+static bool remains(const trial *t, const ir_node *n) {
+    const ir_graph *g = t->at[0];
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i]->n_out; k++)
+            for (int j = 0; j < n->n_out && g->nodes[i]->outputs[k]; j++) if (n->outputs[j] && n->outputs[j]->id == g->nodes[i]->outputs[k]->id) return true;
+    return false;
+}
+
 /* The first node, of those that the outputs need, that is not good while its inputs are. n_nodes: none. */
 static clstm_status failing(const trial *t, size_t *which) {
     const ir_graph *g = t->l->graph;
@@ -58,7 +67,7 @@ static clstm_status failing(const trial *t, size_t *which) {
         for (int b = 0; b < n->n_bodies; b++) ask(g, n->bodies[b], asked);
         bool fails = n->n_in && !good(t, n);
         for (int k = 0; k < n->n_in && fails; k++) fails = has_shape(t, n->inputs[k]);
-        if (fails) *which = i;
+        if (fails && remains(t, n)) *which = i;
     }
     free(asked);
     return CLSTM_OK;
@@ -196,10 +205,10 @@ static clstm_status gather(const trial *t, lint_sources *s) {
 
 /* ---- trying them -------------------------------------------------------------------------------------------------------------------- */
 
-/* Nodes that are not good, of those that the outputs need or not. */
+/* Nodes that are not good. */
 static size_t count_dark(const trial *t) {
     size_t n = 0;
-    for (size_t i = 0; i < t->l->graph->n_nodes; i++) n += !good(t, t->l->graph->nodes[i]);
+    for (size_t i = 0; i < t->l->graph->n_nodes; i++) n += !good(t, t->l->graph->nodes[i]) && remains(t, t->l->graph->nodes[i]);
     return n;
 }
 
