@@ -150,6 +150,27 @@ static clstm_status unrolled(lint *l, const ir_node *n, const ir_graph *a, const
     return s;
 }
 
+/* The node takes all the rows that the example had of a dimension of any size, by their numbers, one way or the other. */
+static clstm_status rows_of(lint *l, const ir_node *n, const ir_graph *a, const ir_graph *b) {
+    const clstm_tensor *small = ir_is(n, "Gather") && n->inputs[0] ? lint_shape(a, n->inputs[0]) : NULL, *large = small ? lint_shape(b, n->inputs[0]) : NULL;
+    const ir_attr *attr = ir_attr_find(n, "axis");
+    ir_const *c = large ? lint_constant(l, n->inputs[1]) : NULL;
+    const void *data;
+    int axis;
+    if (!c || c->tensor.type != CLSTM_INT64 || !tensor_axis(attr ? attr->v.i : 0, small->rank, &axis) || small->dims[axis] == large->dims[axis]) return CLSTM_OK;
+    int64_t rows = clstm_tensor_count(&c->tensor);
+    bool up = rows > 1, down = rows > 1;
+    UTIL_TRY(ir_const_data(c, &data, l->err));
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t v = ((const int64_t *)data)[i];
+        up &= v == i;
+        down &= v == rows - 1 - i;
+    }
+    if (up || down)
+        lint_found(l, n, LINT_LOST, "%s 0 to %lld of a dimension of any size are taken by their numbers: all that the example had?", up ? "rows" : "backwards, rows", (long long)rows - 1);
+    return CLSTM_OK;
+}
+
 clstm_status lint_frozen_step(lint *l) {
     ir_graph *a = NULL, *b = NULL;
     trial known;
@@ -162,6 +183,7 @@ clstm_status lint_frozen_step(lint *l) {
     for (size_t i = 0, nodes = l->graph->n_nodes; i < nodes && s == CLSTM_OK && b; i++) {
         s = step_of(l, l->graph->nodes[i], &known, a, b);
         if (s == CLSTM_OK) s = span_of(l, l->graph->nodes[i], &known, a, b);
+        if (s == CLSTM_OK) s = rows_of(l, l->graph->nodes[i], a, b);
         if (s == CLSTM_OK) s = unrolled(l, l->graph->nodes[i], a, b);
     }
     if (n) trial_end(&known);
