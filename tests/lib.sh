@@ -13,6 +13,15 @@ pass() { passed=$((passed + 1)); echo "ok $1"; }
 fail() { failed=$((failed + 1)); echo "not ok $1${2:+: $2}"; }
 skip() { skipped=$((skipped + 1)); echo "skip $1${2:+: $2}"; }
 
+# Libtool's wrappers take longer to start than the programs do: for scripts that start them a thousand times.
+without_wrappers() {
+    if [ -x "$CLSTM_TOOLS/.libs/clstm-convert" ] && [ "$(head -c 2 "$CLSTM_TOOLS/clstm-convert")" = '#!' ]; then
+        LD_LIBRARY_PATH=$CLSTM_BUILDDIR/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+        CLSTM_TOOLS=$CLSTM_TOOLS/.libs
+        export LD_LIBRARY_PATH
+    fi
+}
+
 # have COMMAND...: all of them can be started
 have() {
     for command_name in "$@"; do
