@@ -1,6 +1,6 @@
 /* convert/lint_shape: sizes of the traced example in the targets of Reshape and Expand and in constants beside data. What the example's sizes
  * were follows from the constants together: every reading of the model under which all of them make sense is tried, and what all such
- * readings agree upon is proven. */
+ * readings agree upon is proven. What still fails then is asked for the numbers behind it (lint_source), in turns. */
 #include "convert/lint_site.h"
 #include "convert/lint_source.h"
 
@@ -245,7 +245,7 @@ static bool has_gap(const trial_mend *m) {
 
 clstm_status lint_frozen_shape(lint *l) {
     trial t;
-    lint_sources left = {.readings = 0};
+    lint_sources left = {.tries = 0};
     lint_symbol first[LINT_SYMBOLS];
     int symbols[TRIAL_SYMBOLS], n, all = lint_symbols(l->graph, first, LINT_SYMBOLS), trials = 0;
     UTIL_TRY(choose(l, all < LINT_SYMBOLS ? all : LINT_SYMBOLS, symbols, &n));

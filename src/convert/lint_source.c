@@ -222,9 +222,10 @@ static bool gap_of_one(const trial *t, const ir_node *n) {
 }
 
 /* How badly it stands, twice as many as nodes are not good with these mends besides; NEVER: the one in question is not. */
-static clstm_status try_mends(const trial *t, const lint_sources *s, const bool *with, size_t *dark) {
+static clstm_status try_mends(const trial *t, lint_sources *s, const bool *with, size_t *dark) {
     trial next = *t;
     *dark = NEVER;
+    if (++s->tries > SOURCE_TRIES) return CLSTM_OK;
     for (size_t i = 0; i < s->n; i++)
         if (with[i]) {
             if (next.n_mends == TRIAL_MENDS) return CLSTM_OK;
@@ -239,7 +240,7 @@ static clstm_status try_mends(const trial *t, const lint_sources *s, const bool 
 static bool same_place(const trial_mend *a, const trial_mend *b) { return a->node == b->node && a->input == b->input; }
 
 /* The reading that says the same of every number behind the node: as many as are needed. */
-static clstm_status try_together(const trial *t, const lint_sources *s, size_t first, bool *with, size_t *dark) {
+static clstm_status try_together(const trial *t, lint_sources *s, size_t first, bool *with, size_t *dark) {
     const trial_mend *m = &s->mends[first];
     size_t n = 0;
     memset(with, 0, SOURCE_MOST * sizeof *with);
@@ -287,6 +288,7 @@ clstm_status lint_source_find(trial *t, lint_sources *s) {
             least = dark;
             memcpy(best, with, sizeof best);
         }
+    if (s->tries > SOURCE_TRIES) s->readings = 0;       /* others were not asked */
     if (s->readings != 1) return CLSTM_OK;
     for (size_t i = 0; i < s->n; i++) {
         if (!best[i]) continue;
