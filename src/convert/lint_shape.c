@@ -178,8 +178,10 @@ static clstm_status tell(const trial *t, size_t node, int input, const trial_men
     }
     unsigned flags = (guessed ? 0 : LINT_PROVEN) | (m ? 0 : LINT_LOST);
     const char *what = source && list ? "list" : target ? "shape" : "constant of shape";
-    const char *fails = source ? "is of the example's sizes" : guessed ? "seems to hold sizes of the example" : "holds sizes of the example, and fails at others";
-    if (!m) lint_found(t->l, n, flags, "its %s %s %s; %s", what, from, fails, list ? "nothing tells them apart" : "its values are those of the example");
+    const char *fails = source ? "is of the example's sizes" : guessed ? "seems to hold sizes of the example"
+                      : "holds sizes of the example, and fails at others";
+    const char *why = list ? "nothing tells them apart" : "its values are those of the example";
+    if (!m) lint_found(t->l, n, flags, "its %s %s %s; %s", what, from, fails, why);
     else if (lint_found(t->l, n, flags, "its %s %s %s%s; %s says the same for all", what, from, fails, where, to)) return trial_mend_graph(t, m);
     return CLSTM_OK;
 }
@@ -196,9 +198,9 @@ static clstm_status tell_lost(const trial *t, const lint_sources *left) {
         }
     const ir_node *fails = left->node < t->l->graph->n_nodes ? t->l->graph->nodes[left->node] : NULL;
     if (ir_is(fails, "Split") && lint_constant(t->l, lint_input(fails, 1)))
-        lint_found(t->l, fails, LINT_PROVEN | LINT_LOST, "its parts are of the example's sizes, and it fails at others; which of them is to grow is not told");
-    if (left->readings > 1)
-        lint_found(t->l, t->l->graph->nodes[left->node], LINT_PROVEN | LINT_LOST, "it fails at other sizes than the example's; more than one number behind it may be meant");
+        lint_found(t->l, fails, LINT_PROVEN | LINT_LOST, "its parts are of the example's sizes, and it fails at others; which is to grow is not told");
+    if (fails && left->readings > 1)
+        lint_found(t->l, fails, LINT_PROVEN | LINT_LOST, "it fails at other sizes than the example's; more than one number behind it may be meant");
     return CLSTM_OK;
 }
 

@@ -19,13 +19,16 @@ static bool has_shape(const trial *t, const ir_value *v) {
     return !v || v->constant || lint_constant(t->l, v) || trial_shape_of(t, v, &s);
 }
 
-static void ask(const ir_graph *g, const ir_graph *reader, bool *asked) {
-    for (size_t i = 0; i < reader->n_nodes; i++) {
-        const ir_node *n = reader->nodes[i];
-        for (int k = 0; k < n->n_in; k++) if (n->inputs[k] && n->inputs[k]->graph == g) asked[n->inputs[k]->id] = true;
-        for (int b = 0; b < n->n_bodies; b++) ask(g, n->bodies[b], asked);
+static void ask(const ir_graph *g, const ir_value *v, bool *asked) { if (v && v->graph == g) asked[v->id] = true; }
+
+/* What the node reads, its bodies included. */
+static void ask_inputs(const ir_graph *g, const ir_node *n, bool *asked) {
+    for (int k = 0; k < n->n_in; k++) ask(g, n->inputs[k], asked);
+    for (int b = 0; b < n->n_bodies; b++) {
+        const ir_graph *body = n->bodies[b];
+        for (size_t i = 0; i < body->n_nodes; i++) ask_inputs(g, body->nodes[i], asked);
+        for (size_t i = 0; i < body->n_out; i++) ask(g, body->outputs[i], asked);
     }
-    for (size_t i = 0; i < reader->n_out; i++) if (reader->outputs[i]->graph == g) asked[reader->outputs[i]->id] = true;
 }
 
 static bool gives(const ir_node *n, const bool *asked) {
@@ -48,8 +51,10 @@ static bool good(const trial *t, const ir_node *n) {
 static bool remains(const trial *t, const ir_node *n) {
     const ir_graph *g = t->at[0];
     for (size_t i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < g->nodes[i]->n_out; k++)
-            for (int j = 0; j < n->n_out && g->nodes[i]->outputs[k]; j++) if (n->outputs[j] && n->outputs[j]->id == g->nodes[i]->outputs[k]->id) return true;
+        for (int k = 0; k < g->nodes[i]->n_out; k++) {
+            const ir_value *v = g->nodes[i]->outputs[k];
+            for (int j = 0; j < n->n_out && v; j++) if (n->outputs[j] && n->outputs[j]->id == v->id) return true;
+        }
     return false;
 }
 
@@ -59,12 +64,11 @@ static clstm_status failing(const trial *t, size_t *which) {
     bool *asked = util_calloc(g->n_values + 1, sizeof *asked);
     if (!asked) return util_no_memory(t->l->err);
     *which = g->n_nodes;
-    for (size_t i = 0; i < g->n_out; i++) if (g->outputs[i]->graph == g) asked[g->outputs[i]->id] = true;
+    for (size_t i = 0; i < g->n_out; i++) ask(g, g->outputs[i], asked);
     for (size_t i = g->n_nodes; i-- > 0;) {
         const ir_node *n = g->nodes[i];
         if (!gives(n, asked)) continue;
-        for (int k = 0; k < n->n_in; k++) if (n->inputs[k] && n->inputs[k]->graph == g) asked[n->inputs[k]->id] = true;
-        for (int b = 0; b < n->n_bodies; b++) ask(g, n->bodies[b], asked);
+        ask_inputs(g, n, asked);
         bool fails = n->n_in && !good(t, n);
         for (int k = 0; k < n->n_in && fails; k++) fails = has_shape(t, n->inputs[k]);
         if (fails && remains(t, n)) *which = i;
@@ -195,7 +199,7 @@ static clstm_status gather(const trial *t, lint_sources *s) {
         bool behind = i == s->node || gives(n, asked);
         for (int k = 0; k < n->n_in && behind && status == CLSTM_OK; k++) {
             if (!n->inputs[k] || (lint_recurrent(n) && k != RNN_X)) continue;
-            if (n->inputs[k]->graph == g) asked[n->inputs[k]->id] = true;
+            ask(g, n->inputs[k], asked);
             status = add_input(t, s, i, k);
         }
     }
@@ -217,7 +221,8 @@ static bool gap_of_one(const trial *t, const ir_node *n) {
     trial_shape out;
     const trial_mend *m = &t->mends[t->n_mends - 1];
     if (!ir_is(n, "Reshape") || t->l->graph->nodes[m->node] != n || !trial_shape_of(t, n->outputs[0], &out)) return false;
-    for (int d = 0; d < m->rank; d++) if (!m->open[d] && m->plain[d] == -1 && out.dims[d].number == 1 && !trial_symbolic(t, &out.dims[d])) return true;
+    for (int d = 0; d < m->rank; d++)
+        if (!m->open[d] && m->plain[d] == -1 && out.dims[d].number == 1 && !trial_symbolic(t, &out.dims[d])) return true;
     return false;
 }
 
@@ -308,7 +313,7 @@ clstm_status lint_source_behind(const trial *t, const lint_sources *s, size_t no
     for (size_t i = s->node + 1; i-- > 0 && !*behind;) {
         if (i != s->node && !gives(g->nodes[i], asked)) continue;
         *behind = i == node;
-        for (int k = 0; k < g->nodes[i]->n_in; k++) if (g->nodes[i]->inputs[k] && g->nodes[i]->inputs[k]->graph == g) asked[g->nodes[i]->inputs[k]->id] = true;
+        ask_inputs(g, g->nodes[i], asked);
     }
     free(asked);
     return CLSTM_OK;

@@ -15,7 +15,8 @@ typedef struct lint_sources {
     int tries;                          /* so far, of SOURCE_TRIES in all */
 } lint_sources;
 
-/* `found` is zeroed before the first time. Finds the node, and adds to t->mends what alone makes it good; a size of the example that shows then is noted in t->example. */
+/* Finds the node, and adds to t->mends what alone makes it good; a size of the example that shows then is noted in t->example. `found` is zeroed
+ * before the first time. */
 clstm_status lint_source_find(trial *t, lint_sources *found);
 /* Whether what `node` gives goes into the one that fails. */
 clstm_status lint_source_behind(const trial *t, const lint_sources *s, size_t node, bool *behind);

@@ -119,7 +119,8 @@ static clstm_status span_of(lint *l, ir_node *n, const trial *known, const ir_gr
     unsigned flags = steps && !left ? LINT_PROVEN | LINT_KEEPS : steps && left > 0 && (left == 1 || left == start) ? 0 : LINT_LOST;
     char had[64] = "an end counted in the example?";
     if (steps) snprintf(had, sizeof had, "the example had %lld", (long long)steps);
-    if (!lint_found(l, n, flags, "steps %lld to %lld of a sequence of any length are taken by their numbers: %s", (long long)start, (long long)end - 1, had)) return CLSTM_OK;
+    if (!lint_found(l, n, flags, "steps %lld to %lld of a sequence of any length are taken by their numbers: %s", (long long)start, (long long)end - 1, had))
+        return CLSTM_OK;
     ir_value *to = edit_ints(n->graph, 1, 1, &(int64_t){left ? -left : INT64_MAX}, l->err);
     if (!to) return l->err->status;
     n->inputs[2] = to;
@@ -152,12 +153,14 @@ static clstm_status unrolled(lint *l, const ir_node *n, const ir_graph *a, const
 
 /* The node takes all the rows that the example had of a dimension of any size, by their numbers, one way or the other. */
 static clstm_status rows_of(lint *l, const ir_node *n, const ir_graph *a, const ir_graph *b) {
-    const clstm_tensor *small = ir_is(n, "Gather") && n->inputs[0] ? lint_shape(a, n->inputs[0]) : NULL, *large = small ? lint_shape(b, n->inputs[0]) : NULL;
+    bool gather = ir_is(n, "Gather") && n->inputs[0];
+    const clstm_tensor *small = gather ? lint_shape(a, n->inputs[0]) : NULL, *large = gather ? lint_shape(b, n->inputs[0]) : NULL;
     const ir_attr *attr = ir_attr_find(n, "axis");
-    ir_const *c = large ? lint_constant(l, n->inputs[1]) : NULL;
+    ir_const *c = small && large ? lint_constant(l, n->inputs[1]) : NULL;
     const void *data;
     int axis;
-    if (!c || c->tensor.type != CLSTM_INT64 || !tensor_axis(attr ? attr->v.i : 0, small->rank, &axis) || small->dims[axis] == large->dims[axis]) return CLSTM_OK;
+    if (!c || c->tensor.type != CLSTM_INT64 || !tensor_axis(attr ? attr->v.i : 0, small->rank, &axis)) return CLSTM_OK;
+    if (small->dims[axis] == large->dims[axis]) return CLSTM_OK;
     int64_t rows = clstm_tensor_count(&c->tensor);
     bool up = rows > 1, down = rows > 1;
     UTIL_TRY(ir_const_data(c, &data, l->err));
@@ -167,7 +170,8 @@ static clstm_status rows_of(lint *l, const ir_node *n, const ir_graph *a, const 
         down &= v == rows - 1 - i;
     }
     if (up || down)
-        lint_found(l, n, LINT_LOST, "%s 0 to %lld of a dimension of any size are taken by their numbers: all that the example had?", up ? "rows" : "backwards, rows", (long long)rows - 1);
+        lint_found(l, n, LINT_LOST, "%s 0 to %lld of a dimension of any size are taken by their numbers: all that the example had?",
+                   up ? "rows" : "backwards, rows", (long long)rows - 1);
     return CLSTM_OK;
 }
 
