@@ -162,26 +162,27 @@ static clstm_status constant_shape(const trial *t, const ir_node *n, int input, 
     return CLSTM_OK;
 }
 
-/* Tells of the constant, and mends it where that is wanted; m NULL: its sizes are not told apart. */
-static clstm_status tell(const trial *t, size_t node, int input, const trial_mend *m, bool guessed) {
+/* Tells of the constant, and mends it where that is wanted; lost: its sizes are not told apart, and m may be NULL. */
+static clstm_status tell(const trial *t, size_t node, int input, const trial_mend *m, bool lost) {
     const ir_node *n = t->l->graph->nodes[node];
     int kind = lint_site_kind(n), rank;
-    bool target = kind == LINT_RESHAPE || kind == LINT_EXPAND, source = m && m->source, list = source ? !m->counted : target || kind == LINT_NO_SITE;
+    bool target = kind == LINT_RESHAPE || kind == LINT_EXPAND, source = m && m->source, list = source ? !m->counted : target;
+    bool guessed = m && m->guessed;
     int64_t shape[TRIAL_RANK];
     char from[200], to[400], where[300] = "";
     UTIL_TRY(constant_shape(t, n, input, list, shape, &rank));
     say_shape(t, from, sizeof from, shape, NULL, rank);
-    if (m) say_shape(t, to, sizeof to, m->plain, m, rank);
-    if (source) {
+    if (!lost) say_shape(t, to, sizeof to, m->plain, m, rank);
+    if (source && !lost) {
         char text[256];
         snprintf(where, sizeof where, "; %s fails at others", ir_node_text(text, sizeof text, t->l->graph->nodes[m->fails]));
     }
-    unsigned flags = (guessed ? 0 : LINT_PROVEN) | (m ? 0 : LINT_LOST);
+    unsigned flags = (guessed ? 0 : LINT_PROVEN) | (lost ? LINT_LOST : 0);
     const char *what = source && list ? "list" : target ? "shape" : "constant of shape";
-    const char *fails = source ? "is of the example's sizes" : guessed ? "seems to hold sizes of the example"
+    const char *fails = source && !lost ? "is of the example's sizes" : guessed ? "seems to hold sizes of the example"
                       : "holds sizes of the example, and fails at others";
     const char *why = list ? "nothing tells them apart" : "its values are those of the example";
-    if (!m) lint_found(t->l, n, flags, "its %s %s %s; %s", what, from, fails, why);
+    if (lost) lint_found(t->l, n, flags, "its %s %s %s; %s", what, from, fails, why);
     else if (lint_found(t->l, n, flags, "its %s %s %s%s; %s says the same for all", what, from, fails, where, to)) return trial_mend_graph(t, m);
     return CLSTM_OK;
 }
@@ -194,7 +195,7 @@ static clstm_status tell_lost(const trial *t, const lint_sources *left) {
             lint_site s;
             bool found;
             UTIL_TRY(lint_site_find(t, i, input, &s, &found));
-            if (found && !s.guessed && (s.other < 0 || s.rank > 1)) UTIL_TRY(tell(t, i, input, NULL, false));
+            if (found && !s.guessed && (s.other < 0 || s.rank > 1)) UTIL_TRY(tell(t, i, input, NULL, true));
         }
     const ir_node *fails = left->node < t->l->graph->n_nodes ? t->l->graph->nodes[left->node] : NULL;
     if (ir_is(fails, "Split") && lint_constant(t->l, lint_input(fails, 1)))
@@ -273,11 +274,11 @@ clstm_status lint_frozen_shape(lint *l) {
         const trial_mend *m = &t.mends[i];
         bool doubt = m->source || (m->other < 0 && has_gap(m));
         if (doubt && fails) {       /* what does not end in a sound model may have been meant otherwise */
-            if ((s = lint_source_behind(&t, &left, m->node, &doubt)) == CLSTM_OK && doubt) s = tell(&t, m->node, m->input, NULL, false);
+            if ((s = lint_source_behind(&t, &left, m->node, &doubt)) == CLSTM_OK && doubt) s = tell(&t, m->node, m->input, m, true);
             if (doubt) continue;
         }
         for (int k = 0; k < n && !m->guessed; k++) l->example[symbols[k]] = t.example[k];
-        s = tell(&t, m->node, m->input, m, m->guessed);
+        s = tell(&t, m->node, m->input, m, false);
     }
     return s == CLSTM_OK ? ir_graph_order(l->graph, l->err) : s;
 }

@@ -93,6 +93,8 @@ cases = {
     "counted steps": (lambda m, x: m.gru(x + torch.arange(t(x)).float().view(1, -1, 1))[0], "frozen-shape?+", ALL),
     "steps between 0 and 1": (lambda m, x: m.gru(x + torch.linspace(0, 1, t(x)).view(1, -1, 1))[0], "frozen-shape-", NEVER),
     "repeated, then positions": (lambda m, x: m.gru(last(m, x).repeat(1, t(x), 1)[:, :, :I] + x + m.table(torch.arange(t(x))))[0], "frozen-shape-", NEVER),
+    "counted rows, then positions": (lambda m, x: m.gru(torch.cat([x, x], 1)[:, torch.arange(t(x))] + x + m.table(torch.arange(t(x))))[0],
+                                     "frozen-shape?- frozen-shape- frozen-step?-", NEVER),
     "split": (lambda m, x: torch.cat(torch.split(y(m, x), [2, t(x) - 2], 1)[::-1], 1), "frozen-shape-", NEVER),
     "sound": (lambda m, x: m.joined(torch.cat([x, last(m, x).repeat(1, x.size(1), 1)], 2))[0], "", ALONE),
 }
