@@ -96,16 +96,20 @@ clstm_status ir_const_share(ir_const *base, const clstm_tensor *t, ir_const **ou
     return CLSTM_OK;
 }
 
+static void forget_elements(ir_const *c) {
+    if (c->owned) util_aligned_free(c->tensor.data);
+    c->tensor.data = NULL;
+    c->owned = c->askew = false;
+}
+
 bool ir_const_drop(ir_const *c) {
     bool can = false;
     pthread_mutex_lock(&c->lock);
     for (const ir_pack *p = c->packs; p && !c->lent; p = p->next) can |= p->unpack != NULL;
     if (can && c->tensor.data) {
-        if (c->owned) util_aligned_free(c->tensor.data);
         ir_const_unref(c->base);
         c->base = NULL;
-        c->tensor.data = NULL;
-        c->owned = c->askew = false;
+        forget_elements(c);
     }
     pthread_mutex_unlock(&c->lock);
     return can;
@@ -159,16 +163,18 @@ static ir_pack *find_pack(const ir_const *c, uint64_t format) {
     return p;
 }
 
-/* With the lock held: NULL when it fails. */
+/* With the lock held: NULL when it fails. What is unpacked to pack it anew goes again. */
 static clstm_status find_or_make(ir_const *c, uint64_t format, pack_maker make_pack, void *arg, ir_pack **out, clstm_error *err) {
     clstm_status s = CLSTM_OK;
     ir_pack *p = find_pack(c, format);
     if (!p) {
+        const bool stood = c->tensor.data != NULL;
         p = util_calloc(1, sizeof *p);
         s = p ? materialise(c, err) : util_no_memory(err);
         if (s == CLSTM_OK) { p->format = format; s = make_pack(arg, &c->tensor, p, err); }
         if (s == CLSTM_OK) { p->next = c->packs; c->packs = p; }
         else { if (p) util_aligned_free(p->data); free(p); p = NULL; }
+        if (!stood && c->tensor.data) forget_elements(c);
     }
     *out = p;
     return s;
@@ -197,17 +203,25 @@ clstm_status ir_const_plain(ir_const *c, uint64_t format, const void **data, cls
     UTIL_TRY(ir_const_data(c, data, err));
     pthread_mutex_lock(&c->lock);
     c->plain = true;
+    pthread_mutex_unlock(&c->lock);
+    ir_const_forget(c, format);
+    return CLSTM_OK;
+}
+
+void ir_const_forget(ir_const *c, uint64_t format) {
+    pthread_mutex_lock(&c->lock);
+    bool stands = c->tensor.data != NULL;
+    for (const ir_pack *p = c->packs; p; p = p->next) stands |= p->unpack && p->format != format;
     ir_pack **at = &c->packs;
     while (*at && ((*at)->format != format || (*at)->read)) at = &(*at)->next;
     ir_pack *spare = *at;
-    if (spare) {
+    if (spare && stands) {
         *at = spare->next;
         if (c->locked) util_unlock(spare->data, spare->bytes);
         util_aligned_free(spare->data);
         free(spare);
     }
     pthread_mutex_unlock(&c->lock);
-    return CLSTM_OK;
 }
 
 clstm_status ir_const_lock(ir_const *c, clstm_error *err) {

@@ -63,6 +63,9 @@ clstm_status ir_const_prepack(ir_const *c, uint64_t format, clstm_status (*make)
 /* ir_const_data for who reads the elements as they are from now on: a pack of `format` that nobody reads is forgotten. Thread-safe. */
 clstm_status ir_const_plain(ir_const *c, uint64_t format, const void **data, clstm_error *err);
 
+/* Forgets a pack of `format` that nobody reads, where the elements stand in another form as well. Thread-safe. */
+void ir_const_forget(ir_const *c, uint64_t format);
+
 /* Keeps what stands of it, raw and packed, in memory (util_lock) until it dies. Thread-safe. */
 clstm_status ir_const_lock(ir_const *c, clstm_error *err);
 

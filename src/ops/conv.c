@@ -1,14 +1,20 @@
 /* ops/conv: Conv and ConvTranspose in one, two and three dimensions.
  * https://github.com/onnx/onnx/blob/main/docs/Operators.md : Conv, ConvTranspose */
 #include "ops/conv_pack.h"
+#include "ops/conv_phases.h"
 #include "ops/epilogue.h"
 #include "ops/widen.h"
-#include "ops/window.h"
 
 #include <string.h>
 
 /* One gather convolution for each phase of the output; Conv has one phase. */
-typedef struct phase { convolve c; int64_t start[3]; convolve_tap *taps; float *w; bool whole; } phase;
+typedef struct phase {
+    convolve c;
+    int64_t start[3];
+    convolve_tap *taps;
+    size_t w_at;                    /* ConvTranspose: where its class of the ordered weights begins */
+    bool whole;
+} phase;
 
 typedef struct conv {
     op_window window;
@@ -18,6 +24,9 @@ typedef struct conv {
     size_t scratch, temp;           /* bytes a thread: gathered columns, then a phase's result */
     bool wide;                      /* float16 and bfloat16 are computed in float */
     size_t wide_x, wide_w, wide_b, wide_y;  /* offsets of the widened copies in scratch */
+    conv_phases order;              /* ConvTranspose: */
+    const unsigned char *ordered;   /* the weights in that order, the constant's own pack or */
+    unsigned char *computed;        /* room for those that a run computes or widens */
     op_epilogue after;
     phase phases[];
 } conv;
@@ -60,47 +69,11 @@ static clstm_status infer_conv(op_ctx *ctx) {
     return set_shape(ctx, &w, outputs);
 }
 
-/* Fills w->out and the padding of a transposed window. */
-static clstm_status read_transposed(op_ctx *ctx, op_window *w) {
-    size_t n_pad, n_shape;
-    int64_t extra[3], shape[3];
-    const int64_t *pad = op_attr_ints(ctx->node, "output_padding", &n_pad), *given = op_attr_ints(ctx->node, "output_shape", &n_shape);
-    const char *mode = op_word(ctx->node, "auto_pad", "NOTSET");
-    clstm_tensor x = *op_in(ctx, 0);
-    /* The plain reading refuses windows wider than the input, which are fine here: read with an input that fits anything. */
-    for (int i = 2; i < x.rank; i++) x.dims[i] = INT32_MAX;
-    UTIL_TRY(op_window_read(ctx, &x, op_in(ctx, 1)->dims + 2, false, w));
-    op_window_spread(op_in(ctx, 0)->dims + 2, w->nd, 1, w->in);
-    if (pad && (int)n_pad != w->nd) return op_bad_model(ctx, "attribute output_padding has %zu entries, expected %d", n_pad, w->nd);
-    if (given && (int)n_shape != w->nd && (int)n_shape != w->nd + 2) return op_bad_model(ctx, "attribute output_shape has %zu entries, expected %d", n_shape, w->nd);
-    op_window_spread(pad, w->nd, 0, extra);
-    op_window_spread(given ? given + ((int)n_shape - w->nd) : NULL, w->nd, 1, shape);
-    for (int i = 0; i < 3; i++) {
-        int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1, full;
-        if (extra[i] < 0 || extra[i] > INT32_MAX) return op_bad_model(ctx, "attribute output_padding holds %lld", (long long)extra[i]);
-        if (!util_mul(w->stride[i], w->in[i] > 0 ? w->in[i] - 1 : 0, &full) || !util_add(full, span + extra[i], &full)) return op_bad_model(ctx, "the output is too large");
-        bool same = mode[0] == 'S' && i >= 3 - w->nd;
-        if (mode[0] == 'V') w->begin[i] = w->end[i] = 0;
-        if ((given && i >= 3 - w->nd) || same) {
-            int64_t want = given ? shape[i] : w->in[i] * w->stride[i];
-            if (want < 0) return op_bad_model(ctx, "attribute output_shape holds %lld", (long long)want);
-            int64_t total = full - want;
-            /* the standard: an odd rest goes to the end for SAME_UPPER, to the beginning otherwise */
-            w->begin[i] = total < 0 ? 0 : mode[0] == 'S' && mode[5] == 'U' ? total / 2 : total - total / 2;
-            w->end[i] = total - w->begin[i];
-            w->out[i] = want;
-        } else w->out[i] = full - w->begin[i] - w->end[i];
-        if (w->in[i] == 0) w->out[i] = 0;
-        if (w->out[i] < 0) return op_bad_model(ctx, "the padding leaves an output of %lld", (long long)w->out[i]);
-    }
-    return CLSTM_OK;
-}
-
 static clstm_status infer_transposed(op_ctx *ctx) {
     op_window w;
     int64_t outputs;
     UTIL_TRY(check_operands(ctx, true, &outputs));
-    UTIL_TRY(read_transposed(ctx, &w));
+    UTIL_TRY(op_window_read_transposed(ctx, op_in(ctx, 0), op_in(ctx, 1)->dims + 2, &w));
     return set_shape(ctx, &w, outputs);
 }
 
@@ -114,8 +87,8 @@ static int64_t transposed_offset(const op_window *w, int d, int64_t r, int64_t k
 
 static int64_t count_out(int64_t size, int64_t start, int64_t step) { return size > start ? (size - start + step - 1) / step : 0; }
 
-/* Lists the taps of a phase with the kernel position of each (for gathering weights). */
-static int64_t list_taps(const op_window *w, bool transposed, const int64_t start[3], convolve_tap *taps, int64_t *kernel) {
+/* Lists the taps of a phase; *first: the kernel position of the first of them. */
+static int64_t list_taps(const op_window *w, bool transposed, const int64_t start[3], convolve_tap *taps, int64_t *first) {
     int64_t n = 0;
     for (int64_t a = 0; a < w->kernel[0]; a++)
         for (int64_t b = 0; b < w->kernel[1]; b++)
@@ -127,35 +100,19 @@ static int64_t list_taps(const op_window *w, bool transposed, const int64_t star
                     used &= offset[d] != INT64_MIN;
                 }
                 if (!used) continue;
-                if (taps) memcpy(taps[n].offset, offset, sizeof offset);
-                if (kernel) kernel[n] = (a * w->kernel[1] + b) * w->kernel[2] + c;
-                n++;
+                if (n == 0) *first = (a * w->kernel[1] + b) * w->kernel[2] + c;
+                memcpy(taps[n++].offset, offset, sizeof offset);
             }
     return n;
 }
 
-/* Weights of a phase as [group][output][channel][tap], from W [in][out/group][kernel]. Runs at prepare or, for weights that a
- * run computes, at each run. */
-static void gather_weights(const conv *c, const phase *p, const void *w, clstm_type type, int64_t *kernel, void *to) {
-    const op_window *win = &c->window;
-    int64_t taps = list_taps(win, true, p->start, NULL, kernel), whole = win->kernel[0] * win->kernel[1] * win->kernel[2];
-    int64_t cin = c->in_channels / c->groups, cout = c->out_channels / c->groups, at = 0;
-    for (int64_t g = 0; g < c->groups; g++)
-        for (int64_t o = 0; o < cout; o++)
-            for (int64_t i = 0; i < cin; i++)
-                for (int64_t t = 0; t < taps; t++, at++) {
-                    int64_t from = ((g * cin + i) * cout + o) * whole + kernel[t];
-                    if (type == CLSTM_DOUBLE) ((double *)to)[at] = ((const double *)w)[from];
-                    else ((float *)to)[at] = ((const float *)w)[from];
-                }
-}
-
-static clstm_status plan_phase(op_ctx *ctx, conv *c, phase *p, bool transposed, bool constant) {
+static void plan_phase(op_ctx *ctx, conv *c, phase *p, bool transposed, bool rows) {
     const op_window *w = &c->window;
+    int64_t first = 0;
     p->c.type = compute_type(op_in(ctx, 0)->type);
     p->c.channels = c->in_channels / c->groups;
     p->c.outputs = c->out_channels / c->groups;
-    p->c.taps = list_taps(w, transposed, p->start, p->taps, NULL);
+    p->c.taps = list_taps(w, transposed, p->start, p->taps, &first);
     p->c.tap = p->taps;
     for (int d = 0; d < 3; d++) {
         p->c.in[d] = w->in[d];
@@ -163,29 +120,28 @@ static clstm_status plan_phase(op_ctx *ctx, conv *c, phase *p, bool transposed, 
         p->c.out[d] = count_out(w->out[d], p->start[d], c->step_out[d]);
     }
     p->whole = c->n_phases == 1;
-    convolve_plan(&p->c, constant && c->groups == 1 && !c->wide);
+    if (transposed) p->w_at = conv_phases_at(&c->order, first);
+    convolve_plan(&p->c, rows);
     if (p->c.scratch > c->scratch) c->scratch = p->c.scratch;
     size_t temp = p->whole ? 0 : (size_t)(p->c.positions * p->c.outputs) * clstm_type_size(p->c.type);
     if (temp > c->temp) c->temp = temp;
-    (void)ctx;
-    return CLSTM_OK;
 }
 
-/* The weights of a phase in the form that it reads: packed, or as they are. */
-static clstm_status settle_weights(op_ctx *ctx, const conv *c, phase *p, bool transposed, int64_t *kernel) {
+/* Constant weights in the form that is read: packed, or as they are. */
+static clstm_status settle_weights(op_ctx *ctx, conv *c, bool transposed) {
     ir_const *w = ctx->consts[1];
+    const void *data;
     if (transposed) {
-        const void *raw;
-        if (c->wide) return CLSTM_OK;
-        UTIL_TRY(ir_const_data(w, &raw, ctx->err));
-        gather_weights(c, p, raw, p->c.type, kernel, p->w);
+        UTIL_TRY(conv_phases_pack(&c->order, w, &data, ctx->err));
+        c->ordered = data;
+        for (phase *p = c->phases; c->order.rows && p < c->phases + c->n_phases; p++)
+            p->c.packed = (kernel_packed){conv_pack_layout(p->c.type, p->c.k, p->c.outputs), c->ordered + p->w_at};
+        return CLSTM_OK;
     }
-    uint64_t format = conv_pack_format(&p->c, transposed ? kernel : NULL);
-    if (p->c.rows) return conv_pack(&p->c, w, format, transposed ? p->w : NULL, ctx->err);
-    if (transposed) return CLSTM_OK;
-    const void *raw;
-    UTIL_TRY(ir_const_plain(w, format, &raw, ctx->err));
-    op_in(ctx, 1)->data = (void *)(uintptr_t)raw;
+    convolve *only = &c->phases[0].c;
+    if (only->rows) return conv_pack(only, w, ctx->err);
+    UTIL_TRY(conv_plain(only, w, &data, ctx->err));
+    op_in(ctx, 1)->data = (void *)(uintptr_t)data;
     return CLSTM_OK;
 }
 
@@ -206,43 +162,44 @@ static clstm_status prepare(op_ctx *ctx, bool transposed) {
     op_window w;
     int64_t outputs;
     UTIL_TRY(check_operands(ctx, transposed, &outputs));
-    UTIL_TRY(transposed ? read_transposed(ctx, &w) : op_window_read(ctx, op_in(ctx, 0), op_in(ctx, 1)->dims + 2, false, &w));
+    const clstm_tensor *x = op_in(ctx, 0);
+    const int64_t *of_w = op_in(ctx, 1)->dims + 2;
+    UTIL_TRY(transposed ? op_window_read_transposed(ctx, x, of_w, &w) : op_window_read(ctx, x, of_w, false, &w));
     int64_t kernel = w.kernel[0] * w.kernel[1] * w.kernel[2], n = 1;
-    for (int d = 0; d < 3 && transposed; d++) n *= w.stride[d];
+    for (int d = 0; d < 3 && transposed && n <= 4096; d++) n *= w.stride[d];
     if (n > 4096) return op_unsupported(ctx, "strides with %lld phases", (long long)n);
-    bool constant = ctx->consts[1] != NULL;
-    size_t elem = clstm_type_size(compute_type(op_in(ctx, 0)->type)), head = sizeof(conv) + (size_t)n * sizeof(phase);
-    size_t weights = transposed ? (size_t)clstm_tensor_count(op_in(ctx, 1)) * elem : 0;
-    head = (head + 63) & ~(size_t)63;
+    const bool wide = op_is_half(x->type), fixed = ctx->consts[1] && !wide;     /* fixed: the constant's own form is read */
+    const clstm_type type = compute_type(x->type);
+    size_t head = (sizeof(conv) + (size_t)n * sizeof(phase) + 63) & ~(size_t)63;
     /* every kernel position belongs to exactly one phase, so all phases together have no more taps than the kernel */
-    size_t tap_bytes = ((size_t)kernel * (sizeof(convolve_tap) + sizeof(int64_t)) + 63) & ~(size_t)63;
+    size_t tap_bytes = ((size_t)kernel * sizeof(convolve_tap) + 63) & ~(size_t)63;
+    size_t weights = transposed && !fixed ? (size_t)clstm_tensor_count(op_in(ctx, 1)) * clstm_type_size(type) : 0;
     conv *c = op_prepared_alloc(ctx, head + tap_bytes + weights);
     if (!c) return util_no_memory(ctx->err);
     convolve_tap *taps = (convolve_tap *)(void *)((unsigned char *)c + head);
-    int64_t *scratch_index = (int64_t *)(void *)(taps + kernel);
-    unsigned char *w_at = (unsigned char *)c + head + tap_bytes;
     c->window = w;
-    c->batch = op_in(ctx, 0)->dims[0];
+    c->batch = x->dims[0];
     c->groups = op_attr_int(ctx->node, "group");
-    c->in_channels = op_in(ctx, 0)->dims[1];
+    c->in_channels = x->dims[1];
     c->out_channels = outputs;
     c->in_size = w.in[0] * w.in[1] * w.in[2];
     c->out_size = w.out[0] * w.out[1] * w.out[2];
-    c->wide = op_is_half(op_in(ctx, 0)->type);
+    c->wide = wide;
     c->n_phases = (int)n;
+    if (transposed) {
+        c->order = conv_phases_of(op_in(ctx, 1), type, &w, c->groups, fixed);
+        c->ordered = c->computed = (unsigned char *)c + head + tap_bytes;
+    }
+    const bool rows = transposed ? c->order.rows : fixed && c->groups == 1 && convolve_suits_rows(type, outputs, c->out_size);
     for (int d = 0; d < 3; d++) c->step_out[d] = transposed ? w.stride[d] : 1;
     for (int i = 0; i < c->n_phases; i++) {
         phase *p = &c->phases[i];
         if (transposed) { p->start[2] = i % w.stride[2]; p->start[1] = i / w.stride[2] % w.stride[1]; p->start[0] = i / (w.stride[2] * w.stride[1]); }
         p->taps = taps;
-        UTIL_TRY(plan_phase(ctx, c, p, transposed, constant));
+        plan_phase(ctx, c, p, transposed, rows);
         taps += p->c.taps;
-        if (transposed) {
-            p->w = (float *)(void *)w_at;
-            w_at += (size_t)(c->groups * p->c.outputs * p->c.k) * elem;
-        }
-        if (constant) UTIL_TRY(settle_weights(ctx, c, p, transposed, scratch_index));
     }
+    if (fixed) UTIL_TRY(settle_weights(ctx, c, transposed));
     double work = 2.0 * (double)(c->batch * c->out_channels * c->out_size) * (double)(c->phases[0].c.k);
     c->threads = work > 2e5 ? util_pool_threads(ctx->env->pool) : 1;
     lay_out_scratch(ctx, c);
@@ -321,17 +278,15 @@ static clstm_status run(op_ctx *ctx) {
         j.w = s + c->wide_w;
         j.y = s + c->wide_y;
     }
-    const unsigned char *raw = j.w;
+    if (transposed) {
+        if (c->ordered == c->computed) conv_phases_order(&c->order, j.w, c->computed);
+        j.w = c->ordered;
+    }
+    const unsigned char *w = j.w;
     for (int i = 0; i < c->n_phases; i++) {
         const phase *p = &c->phases[i];
         j.p = p;
-        if (transposed) {
-            if (!ctx->consts[1] || c->wide) {
-                int64_t *kernel = (int64_t *)(void *)((convolve_tap *)(void *)c->phases[0].taps + c->window.kernel[0] * c->window.kernel[1] * c->window.kernel[2]);
-                gather_weights(c, p, raw, p->c.type, kernel, p->w);
-            }
-            j.w = (const unsigned char *)p->w;
-        }
+        if (transposed) j.w = w + p->w_at;
         if (p->c.positions) util_pool_run(ctx->env->pool, c->threads, run_thread, &j);
     }
     if (c->wide) {
@@ -352,6 +307,6 @@ static double flops(const op_ctx *ctx) {
 const op_desc ops_conv[] = {
     {"", "Conv", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1", .check = check_conv, .infer = infer_conv, .prepack = conv_prepack, .prepare = prepare_conv, .run = run, .flags = OP_EPILOGUE, .flops = flops},
     {"", "ConvTranspose", 1, 0, SIGNATURE, OP_WINDOW_ATTRS " group:i=1 output_padding:I output_shape:I", .check = check_conv, .infer = infer_transposed,
-     .prepare = prepare_transposed, .run = run, .flags = OP_EPILOGUE, .flops = flops},
+     .prepack = conv_phases_prepack, .prepare = prepare_transposed, .run = run, .flags = OP_EPILOGUE, .flops = flops},
     OP_ARRAY_END,
 };

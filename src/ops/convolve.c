@@ -40,12 +40,12 @@ bool convolve_suits_rows(clstm_type type, int64_t outputs, int64_t positions) {
     return down <= across && positions <= 64;
 }
 
-void convolve_plan(convolve *c, bool may_pack) {
+void convolve_plan(convolve *c, bool rows) {
     const kernel_table *t = kernel_table_get();
     kernel_layout l;
     c->k = c->channels * c->taps;
     c->positions = c->out[0] * c->out[1] * c->out[2];
-    c->rows = may_pack && convolve_suits_rows(c->type, c->outputs, c->positions);
+    c->rows = rows;
     if (c->rows) {
         c->tile = c->positions ? c->positions : 1;
         c->scratch = (size_t)c->tile * (size_t)(c->k + c->outputs) * element(c) + 128;

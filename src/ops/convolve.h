@@ -26,8 +26,8 @@ typedef struct convolve {
     size_t scratch;                 /* bytes for one thread */
 } convolve;
 
-/* Works out k, positions, tile and scratch; `may_pack`: the weights are constant and can be packed (conv_pack.h). */
-void convolve_plan(convolve *c, bool may_pack);
+/* Works out k, positions, tile and scratch; `rows`: the weights will be packed (convolve_suits_rows). */
+void convolve_plan(convolve *c, bool rows);
 /* Whether so many output positions are computed with the output channels along the vectors, when the weights may be packed. */
 bool convolve_suits_rows(clstm_type type, int64_t outputs, int64_t positions);
 /* One group of one image: x [channels, in], w [outputs, k], bias [outputs] or NULL, y [outputs] rows of y_stride elements.

@@ -82,3 +82,38 @@ clstm_status op_window_read(op_ctx *ctx, const clstm_tensor *x, const int64_t *k
     }
     return CLSTM_OK;
 }
+
+clstm_status op_window_read_transposed(op_ctx *ctx, const clstm_tensor *x, const int64_t *kernel, op_window *w) {
+    size_t n_pad, n_shape;
+    int64_t extra[3], shape[3];
+    const int64_t *pad = op_attr_ints(ctx->node, "output_padding", &n_pad), *given = op_attr_ints(ctx->node, "output_shape", &n_shape);
+    const char *mode = op_word(ctx->node, "auto_pad", "NOTSET");
+    clstm_tensor any = *x;
+    /* The plain reading refuses windows wider than the input, which are fine here: read with an input that fits anything. */
+    for (int i = 2; i < any.rank; i++) any.dims[i] = INT32_MAX;
+    UTIL_TRY(op_window_read(ctx, &any, kernel, false, w));
+    op_window_spread(x->dims + 2, w->nd, 1, w->in);
+    if (pad && (int)n_pad != w->nd) return op_bad_model(ctx, "attribute output_padding has %zu entries, expected %d", n_pad, w->nd);
+    if (given && (int)n_shape != w->nd && (int)n_shape != w->nd + 2) return op_bad_model(ctx, "attribute output_shape has %zu entries, expected %d", n_shape, w->nd);
+    op_window_spread(pad, w->nd, 0, extra);
+    op_window_spread(given ? given + ((int)n_shape - w->nd) : NULL, w->nd, 1, shape);
+    for (int i = 0; i < 3; i++) {
+        int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1, full;
+        if (extra[i] < 0 || extra[i] > INT32_MAX) return op_bad_model(ctx, "attribute output_padding holds %lld", (long long)extra[i]);
+        if (!util_mul(w->stride[i], w->in[i] > 0 ? w->in[i] - 1 : 0, &full) || !util_add(full, span + extra[i], &full)) return op_bad_model(ctx, "the output is too large");
+        bool same = mode[0] == 'S' && i >= 3 - w->nd;
+        if (mode[0] == 'V') w->begin[i] = w->end[i] = 0;
+        if ((given && i >= 3 - w->nd) || same) {
+            int64_t want = given ? shape[i] : w->in[i] * w->stride[i];
+            if (want < 0) return op_bad_model(ctx, "attribute output_shape holds %lld", (long long)want);
+            int64_t total = full - want;
+            /* the standard: an odd rest goes to the end for SAME_UPPER, to the beginning otherwise */
+            w->begin[i] = total < 0 ? 0 : mode[0] == 'S' && mode[5] == 'U' ? total / 2 : total - total / 2;
+            w->end[i] = total - w->begin[i];
+            w->out[i] = want;
+        } else w->out[i] = full - w->begin[i] - w->end[i];
+        if (w->in[i] == 0) w->out[i] = 0;
+        if (w->out[i] < 0) return op_bad_model(ctx, "the padding leaves an output of %lld", (long long)w->out[i]);
+    }
+    return CLSTM_OK;
+}

@@ -17,6 +17,8 @@ clstm_status op_window_check(ir_node *node, clstm_error *err);
 /* Reads the attributes for x [N,C,spatial...]; `kernel`: the weight's spatial sizes (of nd), or NULL when kernel_shape rules.
  * Works out padding and out[] of a plain (not transposed) window. */
 clstm_status op_window_read(op_ctx *ctx, const clstm_tensor *x, const int64_t *kernel, bool ceil_mode, op_window *w);
+/* The same for ConvTranspose, whose output_padding and output_shape it reads too; a window may be wider than the input. */
+clstm_status op_window_read_transposed(op_ctx *ctx, const clstm_tensor *x, const int64_t *kernel, op_window *w);
 /* Sizes of spatial dimensions given as an attribute list into [3] (missing in front: fill). */
 void op_window_spread(const int64_t *list, int nd, int64_t fill, int64_t out[3]);
 

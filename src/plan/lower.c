@@ -209,6 +209,7 @@ static bool is_input(const ir_graph *g, const ir_value *v) {
 clstm_status plan_settle_constants(ir_graph *g, clstm_error *err) {
     char text[256];
     /* A constant is dropped only when every node that reads it, in any graph, reads a packed form; its mark lives in uses. */
+    enum { PACKED = 1, RAW = 2 };
     for (size_t i = 0; i < g->n_values; i++) g->values[i]->uses = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         ir_node *n = g->nodes[i];
@@ -220,18 +221,18 @@ clstm_status plan_settle_constants(ir_graph *g, clstm_error *err) {
             if (s != CLSTM_OK) return util_context(err, s, "%s", ir_node_text(text, sizeof text, n));
         }
         for (int k = 0; k < n->n_in; k++)
-            if (n->inputs[k] && n->inputs[k]->constant && !(k < 32 && claimed >> k & 1)) n->inputs[k]->uses = 1;
+            if (n->inputs[k] && n->inputs[k]->constant) n->inputs[k]->uses |= k < 32 && claimed >> k & 1 ? PACKED : RAW;
     }
-    for (size_t i = 0; i < g->n_out; i++) g->outputs[i]->uses = 1;
+    for (size_t i = 0; i < g->n_out; i++) g->outputs[i]->uses |= RAW;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int b = 0; b < g->nodes[i]->n_bodies; b++) UTIL_TRY(plan_settle_constants(g->nodes[i]->bodies[b], err));
     for (size_t i = 0; i < g->n_values; i++) {
         ir_value *v = g->values[i];
         if (!v->constant) continue;
-        if (!v->uses && !v->constant->packs && !is_input(g, v)) {       /* read by nothing: what was folded away */
+        if (!v->uses && !is_input(g, v)) {       /* read by nothing: what was folded away */
             ir_const_unref(v->constant);
             v->constant = NULL;
-        } else if (v->uses || !ir_const_drop(v->constant)) UTIL_TRY(ir_const_own(v->constant, err));
+        } else if (v->uses & RAW || !ir_const_drop(v->constant)) UTIL_TRY(ir_const_own(v->constant, err));
     }
     /* Attributes that stay (of nodes in bodies, say) hold tensors as well. */
     for (size_t i = 0; i < g->n_nodes; i++)

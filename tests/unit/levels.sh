@@ -1,14 +1,17 @@
 #!/bin/sh
-# What a run promises, on every instruction set that this machine has.
+# What a run promises, and packed weights that give their elements back, on every instruction set that this machine has.
 . "$CLSTM_SRCDIR/tests/lib.sh"
 
-program=$CLSTM_BUILDDIR/tests/unit/unit_session
+programs='unit_session unit_weights_once'
 chosen=$CLSTM_BUILDDIR/tests/kernels/kernel_test
-[ -x "$program" ] || { skip "levels" "unit tests are not built"; finish; }
 log=$CLSTM_BUILDDIR/tests/logs/levels.txt
-for level in generic avx2 avx512; do
-    if [ "$(CLSTM_CPU=$level "$chosen" --chosen)" != $level ]; then skip "CLSTM_CPU=$level" "not on this machine"
-    elif CLSTM_CPU=$level "$program" > "$log" 2>&1; then pass "unit_session, CLSTM_CPU=$level"
-    else fail "unit_session, CLSTM_CPU=$level" "$(tail -n 5 "$log")"; fi
+for name in $programs; do
+    program=$CLSTM_BUILDDIR/tests/unit/$name
+    [ -x "$program" ] || { skip "$name" "unit tests are not built"; continue; }
+    for level in generic avx2 avx512; do
+        if [ "$(CLSTM_CPU=$level "$chosen" --chosen)" != $level ]; then skip "$name, CLSTM_CPU=$level" "not on this machine"
+        elif CLSTM_CPU=$level "$program" > "$log" 2>&1; then pass "$name, CLSTM_CPU=$level"
+        else fail "$name, CLSTM_CPU=$level" "$(tail -n 5 "$log")"; fi
+    done
 done
 finish

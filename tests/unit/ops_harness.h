@@ -14,7 +14,7 @@ typedef struct ops_case {
     clstm_error err;
     clstm_value in[OPS_CASE_MAX], out[OPS_CASE_MAX];
     bool constant[OPS_CASE_MAX];            /* input i is handed over as an ir_const and packed when the row can */
-    bool twice_differs;                     /* in-place or view did not give the bytes of the plain run */
+    bool twice_differs;                     /* in-place or view did not give the bytes of the plain run, or packed weights their own */
 } ops_case;
 
 /* A node of `op` at `version`; NULL when no row is valid there. `domain` "" is ai.onnx. */

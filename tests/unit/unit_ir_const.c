@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { N = 5, TIMES_TWO = 77, LOSSY = 78 };
+enum { N = 5, TIMES_TWO = 77, LOSSY = 177 };
 
 static const float ramp[N] = {1, 2, 3, 4, 5};
 
@@ -161,10 +161,36 @@ START_TEST(raw_bytes_go_only_where_a_form_gives_them_back)
     /* another form, made after the drop, sees the elements as they were; so does who asks for them */
     ck_assert_int_eq(ir_const_pack(c, TIMES_TWO + 1, make_double, &whole, &pack, NULL), CLSTM_OK);
     ck_assert(((const float *)pack->data)[0] == 2);
+    ck_assert_ptr_null(ir_const_peek(c));           /* and what it saw is gone again */
     ck_assert_int_eq(ir_const_pack(c, LOSSY + 1, make_double, &lossy, &pack, NULL), CLSTM_OK);
     ck_assert(ir_const_drop(c));
     check_ramp(c);
     ck_assert_ptr_nonnull(ir_const_peek(c));
+    ir_const_unref(c);
+}
+END_TEST
+
+/* A form is forgotten when nobody reads it and the elements can be had without it. */
+START_TEST(only_a_spare_form_is_forgotten)
+{
+    ir_const *c = ramp_const();
+    making lossy = {.lossy = true}, whole = {0};
+    const ir_pack *pack;
+    bool stands;
+    ck_assert_int_eq(ir_const_prepack(c, TIMES_TWO, make_double, &whole, &stands, NULL), CLSTM_OK);
+    ck_assert(stands && ir_const_drop(c));
+    ir_const_forget(c, TIMES_TWO);                  /* the only one */
+    ck_assert_ptr_nonnull(c->packs);
+    ck_assert_int_eq(ir_const_pack(c, LOSSY, make_double, &lossy, &pack, NULL), CLSTM_OK);
+    ir_const_forget(c, TIMES_TWO);                  /* the only one that gives the elements back */
+    ck_assert_ptr_nonnull(c->packs->next);
+    ck_assert_int_eq(ir_const_pack(c, TIMES_TWO + 1, make_double, &whole, &pack, NULL), CLSTM_OK);
+    ir_const_forget(c, TIMES_TWO + 1);              /* read */
+    ir_const_forget(c, TIMES_TWO);
+    ck_assert_ptr_eq(c->packs, pack);
+    ck_assert_ptr_null(c->packs->next->next);
+    ck_assert(c->packs->next->format == LOSSY);
+    check_ramp(c);
     ir_const_unref(c);
 }
 END_TEST
@@ -227,6 +253,7 @@ Suite *unit_suite(void) {
     unit_add(s, "a type without size is refused", a_type_without_size_is_refused);
     unit_add(s, "a form is packed once", a_form_is_packed_once);
     unit_add(s, "a packing that fails leaves nothing", a_packing_that_fails_leaves_nothing);
+    unit_add(s, "only a spare form is forgotten", only_a_spare_form_is_forgotten);
     unit_add(s, "raw bytes go only where a form gives them back", raw_bytes_go_only_where_a_form_gives_them_back);
     unit_add(s, "elements that are nowhere are an error", elements_that_are_nowhere_are_an_error);
     unit_add(s, "threads that ask at once get one form", threads_that_ask_at_once_get_one_form);

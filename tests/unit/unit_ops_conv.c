@@ -29,10 +29,12 @@ typedef struct geometry {
     int64_t batch, groups, cin, cout;           /* of one group */
     int64_t in[3], kernel[3], stride[3], dilation[3], begin[3], end[3], out[3], extra[3];
     bool bias, transposed;
+    clstm_type type;
 } geometry;
 
 static geometry random_geometry(bool transposed) {
-    geometry g = {.nd = (int)pick(1, 3), .batch = pick(1, 2), .groups = pick(1, 3), .cin = pick(1, 5), .cout = pick(1, 19), .bias = pick(0, 1) != 0, .transposed = transposed};
+    geometry g = {.nd = (int)pick(1, 3), .batch = pick(1, 2), .groups = pick(1, 3), .cin = pick(1, 5), .cout = pick(1, 19), .bias = pick(0, 1) != 0, .transposed = transposed,
+                  .type = pick(0, 3) ? CLSTM_FLOAT : CLSTM_DOUBLE};
     if (pick(0, 2) == 0) g.cin = g.cout = 1;        /* depthwise */
     for (int d = 0; d < 3; d++) {
         bool there = d >= 3 - g.nd;
@@ -92,15 +94,25 @@ static void shape_of(int64_t *dims, int64_t n, int64_t c, const int64_t *spatial
     for (int i = 0; i < nd; i++) dims[2 + i] = spatial[3 - nd + i];
 }
 
-static ops_case *new_case(const geometry *g, const float *x, const float *w, const float *bias) {
+/* The numbers as they are or, for double, in room that the caller frees. */
+static void *numbers(const geometry *g, const float *x, int64_t n) {
+    double *d = malloc(((size_t)n + 1) * sizeof *d);
+    for (int64_t i = 0; i < n; i++) {
+        if (g->type == CLSTM_DOUBLE) d[i] = (double)x[i];
+        else ((float *)d)[i] = x[i];
+    }
+    return d;
+}
+
+static ops_case *new_case(const geometry *g, const void *x, const void *w, const void *bias) {
     ops_case *c = ops_case_new(g->transposed ? "ConvTranspose" : "Conv", "", 11, g->bias ? 3 : 2, 1);
     int64_t dims[5], pads[6];
     shape_of(dims, g->batch, g->groups * g->cin, g->in, g->nd);
-    ops_case_input(c, 0, CLSTM_FLOAT, 2 + g->nd, dims, x);
+    ops_case_input(c, 0, g->type, 2 + g->nd, dims, x);
     shape_of(dims, g->groups * (g->transposed ? g->cin : g->cout), g->transposed ? g->cout : g->cin, g->kernel, g->nd);
-    ops_case_input(c, 1, CLSTM_FLOAT, 2 + g->nd, dims, w);
+    ops_case_input(c, 1, g->type, 2 + g->nd, dims, w);
     dims[0] = g->groups * g->cout;
-    if (g->bias) ops_case_input(c, 2, CLSTM_FLOAT, 1, dims, bias);
+    if (g->bias) ops_case_input(c, 2, g->type, 1, dims, bias);
     for (int i = 0; i < g->nd; i++) {
         pads[i] = g->begin[3 - g->nd + i];
         pads[g->nd + i] = g->end[3 - g->nd + i];
@@ -121,7 +133,8 @@ START_TEST(conv_random)
     float *x = noise(g.batch * g.groups * g.cin * volume(g.in)), *w = noise(g.groups * g.cin * g.cout * volume(g.kernel)), *bias = noise(g.groups * g.cout);
     double *y = malloc(((size_t)made + 1) * sizeof *y);
     plain_conv(&g, x, w, g.bias ? bias : NULL, y);
-    ops_case *live = new_case(&g, x, w, bias), *fixed = new_case(&g, x, w, bias);
+    void *in[3] = {numbers(&g, x, g.batch * g.groups * g.cin * volume(g.in)), numbers(&g, w, g.groups * g.cin * g.cout * volume(g.kernel)), numbers(&g, bias, g.groups * g.cout)};
+    ops_case *live = new_case(&g, in[0], in[1], in[2]), *fixed = new_case(&g, in[0], in[1], in[2]);
     fixed->constant[1] = true;
     ck_assert_msg(ops_case_run(live) == CLSTM_OK, "%s", live->err.message);
     ck_assert_msg(ops_case_run(fixed) == CLSTM_OK, "%s", fixed->err.message);
@@ -129,10 +142,13 @@ START_TEST(conv_random)
     int64_t dims[5];
     shape_of(dims, g.batch, g.groups * g.cout, g.out, g.nd);
     for (int d = 0; d < 2 + g.nd; d++) ck_assert_int_eq(t->dims[d], dims[d]);
-    for (int64_t i = 0; i < made; i++) ck_assert_double_eq_tol((double)((const float *)t->data)[i], y[i], 1e-4);
-    ck_assert_mem_eq(t->data, fixed->out[0].tensor.data, (size_t)made * sizeof(float));
+    for (int64_t i = 0; i < made; i++)
+        ck_assert_double_eq_tol(g.type == CLSTM_DOUBLE ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i], y[i], g.type == CLSTM_DOUBLE ? 1e-10 : 1e-4);
+    ck_assert_mem_eq(t->data, fixed->out[0].tensor.data, (size_t)made * clstm_type_size(g.type));
+    ck_assert(!fixed->twice_differs);
     ops_case_free(live);
     ops_case_free(fixed);
+    for (int i = 0; i < 3; i++) free(in[i]);
     free(x); free(w); free(bias); free(y);
 }
 END_TEST
@@ -309,7 +325,7 @@ END_TEST
 
 Suite *unit_suite(void) {
     Suite *s = suite_create("ops_conv");
-    unit_add_loop(s, "conv_random", conv_random, 0, 400);
+    unit_add_loop(s, "conv_random", conv_random, 0, 600);
     unit_add_loop(s, "conv_position_free", conv_position_free, 0, 5);
     unit_add_loop(s, "transposed_shape", transposed_shape, 0, (int)(sizeof shapes / sizeof *shapes));
     unit_add_loop(s, "causal_pieces", causal_pieces, 0, 5);

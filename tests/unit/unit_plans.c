@@ -337,77 +337,8 @@ START_TEST(many_views)
 }
 END_TEST
 
-/* ---- weights of convolutions, kept once ------------------------------------------------------------------------------------------- */
-
-static const ir_const *weights_of(const model_text *t) {
-    for (size_t i = 0; i < t->model->onnx.graph->n_nodes; i++) {
-        const ir_node *n = t->model->onnx.graph->nodes[i];
-        if (!strcmp(n->op_type, "Conv")) return n->inputs[1]->constant;
-    }
-    ck_abort_msg("no Conv");
-}
-
-enum { CHANNELS = 3, OUTPUTS = 40, LONG = 300, SHORT = 4, TAPS = 3 };
-
-static model_text convolution(const char *input) {
-    static char nodes[OUTPUTS * CHANNELS * TAPS * 8 + 64];
-    int n = snprintf(nodes, sizeof nodes, "w = f[%d,%d,%d] ", OUTPUTS, CHANNELS, TAPS);
-    for (int i = 0; i < OUTPUTS * CHANNELS * TAPS; i++) n += snprintf(nodes + n, sizeof nodes - (size_t)n, "%s%.2f", i ? "," : "", (double)(i * 29 % 83) / 40 - 1);
-    snprintf(nodes + n, sizeof nodes - (size_t)n, "; Conv x,w > y");
-    return model_text_load(model_text_graph(input, "y:f", nodes, NULL), NULL);
-}
-
-/* The last SHORT - TAPS + 1 positions of a call with the last `length` columns of x, into y. */
-static void convolve_end(model_text *t, const float *x, int64_t length, float *y) {
-    static float in[CHANNELS * LONG];
-    for (int64_t c = 0; c < CHANNELS; c++) memcpy(in + c * length, x + (c + 1) * LONG - length, (size_t)length * sizeof *in);
-    clstm_tensor view = clstm_tensor_view(CLSTM_FLOAT, 3, (int64_t[]){1, CHANNELS, length}, in);
-    ck_assert(!clstm_session_set_input(t->session, 0, &view, &t->err) && !clstm_session_run(t->session, &t->err));
-    const float *all = clstm_session_output(t->session, 0)->tensor.data;
-    const int64_t made = length - TAPS + 1, last = SHORT - TAPS + 1;
-    for (int64_t o = 0; o < OUTPUTS; o++) memcpy(y + o * last, all + (o + 1) * made - last, (size_t)last * sizeof *y);
-}
-
-/* Few positions read packed weights, and no others stand; many take them back, and the packed ones go when nobody has read them. The order of
- * calls and which form is read change no bit. */
-START_TEST(convolution_weights_once)
-{
-    float x[CHANNELS * LONG], y[2][OUTPUTS * (SHORT - TAPS + 1)];
-    for (int i = 0; i < CHANNELS * LONG; i++) x[i] = (float)(i * 37 % 101) / 50 - 1;
-    for (int long_first = 0; long_first < 2; long_first++) {
-        model_text t = convolution("x:f[?,3,?]");
-        const ir_const *w = weights_of(&t);
-        ck_assert(!w->tensor.data && w->packs && !w->packs->next);
-        convolve_end(&t, x, long_first ? LONG : SHORT, y[0]);
-        ck_assert(long_first ? w->tensor.data && !w->packs : !w->tensor.data && w->packs && !w->packs->next);
-        convolve_end(&t, x, long_first ? SHORT : LONG, y[1]);
-        ck_assert(w->tensor.data && w->packs && !w->packs->next);      /* both are read */
-        ck_assert_mem_eq(y[0], y[1], sizeof y[0]);
-        model_text_done(&t);
-    }
-}
-END_TEST
-
-/* What the file says decides where it says all: many positions never pack, few do so at load. */
-START_TEST(convolution_of_a_known_shape)
-{
-    static const struct { const char *input; bool packed; } cases[] = {{"x:f[1,3,300]", false}, {"x:f[1,3,4]", true}};
-    for (size_t i = 0; i < 2; i++) {
-        model_text t = convolution(cases[i].input);
-        const ir_const *w = weights_of(&t);
-        for (int prepared = 0; prepared < 2; prepared++) {
-            ck_assert(cases[i].packed ? !w->tensor.data && w->packs : w->tensor.data && !w->packs);
-            if (!prepared) prepare(&t, 3, (int64_t[]){1, 3, cases[i].packed ? 4 : 300});
-        }
-        model_text_done(&t);
-    }
-}
-END_TEST
-
 Suite *unit_suite(void) {
     Suite *s = suite_create("plans");
-    unit_add(s, "convolution_weights_once", convolution_weights_once);
-    unit_add(s, "convolution_of_a_known_shape", convolution_of_a_known_shape);
     unit_add(s, "before_and_after", before_and_after);
     unit_add(s, "nothing_to_do", nothing_to_do);
     unit_add(s, "weights_folded_once", weights_folded_once);
