@@ -47,7 +47,9 @@ typedef struct emit_row {
     unsigned flags;
     const char *real, *integer, *natural;               /* formulas of elementwise rows (emit_elementwise.c); natural: unsigned, if another */
 } emit_row;
-enum { EMIT_VIEW = 1, EMIT_IN_PLACE = 2 };
+/* EMIT_BLOCK: opens, divides or closes a block of calls (emit_control.c); its code goes between the calls. EMIT_SKIPS_EMPTY: inputs without
+ * elements are not read. */
+enum { EMIT_VIEW = 1, EMIT_IN_PLACE = 2, EMIT_BLOCK = 4, EMIT_SKIPS_EMPTY = 8 };
 
 enum { EMIT_TEMPORARIES = 8 };
 struct emit_step {
@@ -59,6 +61,8 @@ struct emit_step {
     int n_temporaries, number;
     bool live, fails;                   /* fails: the function takes `int *bad` */
     int state;                          /* the first carried state of a recurrent layer, or -1 */
+    emit_step *around;                  /* what opened the block in which the step stands */
+    emit_step *other;                   /* EMIT_BLOCK: what closes the block; of that one what opened it */
 };
 
 typedef struct emit_pinned { const char *name; int input, axis; int64_t size; bool pinned; } emit_pinned;   /* a symbol: of that name, or of one place */
@@ -78,6 +82,8 @@ struct emitter {
     emit_value *values;                 /* by id */
     emit_step *steps;
     size_t n_steps;
+    emit_step *open;                    /* the block that the walk is in */
+    int depth;                          /* blocks around the calls that are being written */
     emit_buffer *buffers;
     size_t n_buffers;
     emit_value **placed;                /* what lies in buffers */
@@ -130,21 +136,30 @@ const char *emit_real(emitter *e, clstm_type type, double v);
 /* Reading and writing an element through float16 and bfloat16. */
 const char *emit_load(emitter *e, clstm_type type, const char *element);
 const char *emit_store(emitter *e, clstm_type type, const char *value);
+/* The same of a double, rounded once. */
+const char *emit_store_double(emitter *e, clstm_type type, const char *value);
 void emit_array(emitter *e, clstm_type type, const clstm_tensor *data);    /* the elements between braces into e->constants */
 
 /* ---- steps */
+/* The size at which symbol k is tried. */
+int64_t emit_trial(const emitter *e, int k);
 /* CLSTM_UNSUPPORTED; the caller's caller names the node. */
 clstm_status emit_refuse(emitter *e, const char *what);
+/* The same, once all symbols are fixed: with sizes the passes may do without the node. */
+clstm_status emit_give_up(emitter *e, const char *what);
 emit_value *emit_temporary(emitter *e, emit_step *s, clstm_type type, emit_dim count);
 /* The raw elements of a constant input. */
 clstm_status emit_data(emitter *e, const emit_step *s, int i, clstm_tensor *out);
 static inline bool emit_has(const emit_step *s, int i) { return i < s->n->n_in && s->in[i]; }
+/* Whether the node's function reads the elements of input i. */
+bool emit_reads(const emit_step *s, int i);
 static inline bool emit_gives(const emit_step *s, int i) { return i < s->n->n_out && s->out[i] && s->out[i]->needed; }
 /* Input i inside a node's function: x0, or the array of a constant. */
 const char *emit_x(emitter *e, const emit_step *s, int i);
 /* A constant array of the emitter's own; returns its name. */
 const char *emit_constant(emitter *e, clstm_type type, const clstm_tensor *data);
 const char *emit_numbers(emitter *e, clstm_type type, int64_t n, const double *v);      /* type float or double */
+void emit_call(emitter *e, const char *format, ...) __attribute__((format(printf, 2, 3)));      /* a line among the calls */
 void emit_line(emitter *e, int depth, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- shapes */
@@ -174,9 +189,15 @@ clstm_status emit_broadcast_strides(emitter *e, const emit_value *v, const emit_
 /* Writes the loops; in body, @0..@4 become the operands' indices. */
 clstm_status emit_loops(emitter *e, emit_walk *w, const char *body);
 
+/* A walk over what is left of x without the dimensions of the mask (operand 0; operand 1: x), and the loops over those; the index of an element in them. */
+clstm_status emit_reduced_walk(emitter *e, const emit_value *x, uint32_t mask, emit_walk *w, const char **loops, const char **element, emit_dim *count);
+
+/* The float q, rounded and moved to its zero point, within an integer type of at most 16 bits; a NaN is 0. */
+const char *emit_saturated(emitter *e, clstm_type type);
+
 /* ---- pieces of the source that a node may call for */
 enum { EMIT_USES_PRODUCT = 1, EMIT_USES_PRODUCT_D = 2, EMIT_USES_TANH = 4, EMIT_USES_SIGMOID = 8, EMIT_USES_INT_POW = 16,
-       EMIT_READS_HALF = 32, EMIT_WRITES_HALF = 64, EMIT_READS_BFLOAT = 128, EMIT_WRITES_BFLOAT = 256 };
+       EMIT_READS_HALF = 32, EMIT_WRITES_HALF = 64, EMIT_READS_BFLOAT = 128, EMIT_WRITES_BFLOAT = 256, EMIT_USES_ODD = 512, EMIT_USES_TO_INT32 = 1024, EMIT_USES_TO_INT64 = 2048 };
 /* An array of the constant matrix w[k][n] as the product helper reads it; its name. */
 const char *emit_packed(emitter *e, clstm_type type, int64_t k, int64_t n, const double *w);
 
@@ -184,14 +205,28 @@ const emit_row *emit_find(const ir_node *n);
 
 /* Rewrites loops of known length and sequences of known parts. */
 clstm_status emit_unroll(ir_graph *g, bool *changed, clstm_error *err);
+/* Puts the bodies of If, Loop and Scan into the graph, between the nodes that open and close their blocks. The last that is done to it. */
+clstm_status emit_flatten(ir_graph *g, clstm_error *err);
+/* A node at the end of the graph, with the attribute axis unless that is NULL; its inputs are to be set, and op_check_node called. */
+clstm_status emit_new_node(ir_graph *g, const char *op, int n_in, const int64_t *axis, ir_node **out, clstm_error *err);
+/* A constant of one integer or bool. */
+clstm_status emit_new_const(ir_graph *g, clstm_type type, int rank, int64_t value, ir_value **out, clstm_error *err);
+/* Copies of a body's nodes in g: a value of the body is there what its `user` says, once emit_copy_node (or the caller) has said it. */
+clstm_status emit_copy_node(ir_graph *g, const ir_graph *body, const ir_node *from, ir_node **out, clstm_error *err);
+clstm_status emit_current(ir_graph *g, const ir_graph *body, ir_value *v, ir_value **out, clstm_error *err);
+/* The condition that a Loop's body gives back stays true: it is the one it got, or a constant. */
+bool emit_stays_true(const ir_graph *body);
 
 /* ---- memory and file */
 clstm_status emit_live(emitter *e);
 clstm_status emit_place(emitter *e);
 clstm_status emit_node_functions(emitter *e);
+emit_value *emit_root(emit_value *v);
+/* A pointer to a value's elements, in the function that calls the nodes. */
+const char *emit_place_of(emitter *e, emit_value *v);
 clstm_status emit_write(emitter *e, emit_string *source, emit_string *header);
 
 extern const emit_row emit_rows_elementwise[], emit_rows_shape[], emit_rows_move[], emit_rows_product[], emit_rows_conv[], emit_rows_norm[], emit_rows_reduce[],
-    emit_rows_pick[], emit_rows_rnn[], emit_rows_quantise[], emit_rows_resize[];
+    emit_rows_pick[], emit_rows_rnn[], emit_rows_quantise[], emit_rows_resize[], emit_rows_control[], emit_rows_rearrange[];
 
 #endif

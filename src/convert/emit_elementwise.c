@@ -205,6 +205,17 @@ static clstm_status code_shrink(emitter *e, emit_step *s) {
     return for_type(s) ? write_formula(e, s, s->row->real, 1, &a) : no_type(e, s);
 }
 
+/* A shift by the width or more leaves nothing. */
+static clstm_status code_shift(emitter *e, emit_step *s) {
+    numbers a = {1, {emit_say(e, "%d", (int)clstm_type_size(s->in[0]->type) * 8)}};
+    return write_formula(e, s, op_word(s->n, "direction", "")[0] == 'L' ? "(%t)($1 < #0 ? (%u)$0 << $1 : 0)" : "(%t)($1 < #0 ? $0 >> $1 : 0)", 2, &a);
+}
+
+static clstm_status code_swiglu(emitter *e, emit_step *s) {
+    numbers a = {1, {emit_real(e, CLSTM_DOUBLE, (double)op_attr_float(s->n, "alpha"))}};
+    return write_formula(e, s, s->row->real, 2, &a);
+}
+
 static clstm_status code_gelu(emitter *e, emit_step *s) {
     static const numbers none;
     bool approximate = op_word(s->n, "approximate", "none")[0] == 't';
@@ -253,7 +264,10 @@ static clstm_status code_pow(emitter *e, emit_step *s) {
         return write_formula(e, s, "$1 == 2 ? $0 * $0 : pow~($0, $1)", 2, &none);
     }
     if (real_x) return write_formula(e, s, "(%t)pow($0, (double)$1)", 2, &none);
-    if (real_y) return emit_refuse(e, "Pow of integers to a real exponent");
+    if (real_y) {       /* truncated, within the type */
+        e->helpers |= x == CLSTM_INT32 ? EMIT_USES_TO_INT32 : EMIT_USES_TO_INT64;
+        return write_formula(e, s, x == CLSTM_INT32 ? "to_int32(pow((double)$0, (double)$1))" : "to_int64(pow((double)$0, (double)$1))", 2, &none);
+    }
     e->helpers |= EMIT_USES_INT_POW;
     return write_formula(e, s, "(%t)int_pow($0, (int64_t)$1)", 2, &none);
 }
@@ -333,8 +347,11 @@ static clstm_status code_cast(emitter *e, emit_step *s) {
     if (from == to) return write_formula(e, s, "$0", 1, &none);
     if (to == CLSTM_BOOL) return write_formula(e, s, "$0 != 0", 1, &none);
     if (real_from && !real_to) return write_formula(e, s, saturated(to), 1, &none);
-    if (emit_calc(to) != to && from != CLSTM_FLOAT && emit_calc(from) == from && clstm_type_size(from) > 2)
-        return emit_refuse(e, emit_say(e, "Cast from %s to %s", clstm_type_name(from), clstm_type_name(to)));    /* would be rounded twice */
+    if (emit_calc(to) != to && from != CLSTM_FLOAT && emit_calc(from) == from && clstm_type_size(from) > 2) {        /* not to be rounded twice */
+        if (clstm_type_size(from) > 4 && from != CLSTM_DOUBLE) return emit_refuse(e, emit_say(e, "Cast from %s to %s", clstm_type_name(from), clstm_type_name(to)));
+        e->helpers |= EMIT_USES_ODD;
+        return write_formula(e, s, "odd((double)$0)", 1, &none);
+    }
     return write_formula(e, s, emit_say(e, "(%s)$0", emit_ctype(emit_calc(to))), 1, &none);
 }
 
@@ -391,6 +408,8 @@ const emit_row emit_rows_elementwise[] = {
     {.name = "Div", .shape = emit_shape_broadcast, .code = code_div, .plan = plan_division, .flags = EMIT_IN_PLACE, .real = "$0 / $1",
      .integer = "(%t)($1 + 1 == 0 ? (%t)(0 - (%u)$0) : $0 / $1)", .natural = "(%t)($0 / $1)"},
     {.name = "Mod", .shape = emit_shape_broadcast, .code = code_mod, .plan = plan_division, .flags = EMIT_IN_PLACE}, {.name = "Pow", .shape = emit_shape_broadcast, .code = code_pow},
+    {.name = "BitShift", .shape = emit_shape_broadcast, .code = code_shift, .flags = EMIT_IN_PLACE},
+    {.name = "SwiGLU", .shape = emit_shape_broadcast, .code = code_swiglu, .flags = EMIT_IN_PLACE, .real = "(%t)((#0 * (double)$0 == -INFINITY ? -0.0 : (double)$0 / (1 + exp(-(#0 * (double)$0)))) * (double)$1)"},
     BINARY("PRelu", "$0 < 0 ? $0 * $1 : $0", NULL),
     COMPARE("Equal", "=="), COMPARE("Less", "<"), COMPARE("Greater", ">"), COMPARE("LessOrEqual", "<="), COMPARE("GreaterOrEqual", ">="),
     BINARY("And", NULL, "$0 && $1"), BINARY("Or", NULL, "$0 || $1"), BINARY("Xor", NULL, "!$0 != !$1"), BINARY("BitwiseAnd", NULL, "(%t)($0 & $1)"),

@@ -150,6 +150,18 @@ static const char to_bfloat[] =
     "    return (uint16_t)((v.u + 0x7fff + (v.u >> 16 & 1)) >> 16);\n"
     "}\n";
 
+/* A double rounded to the neighbour whose last bit is odd: rounding that to a half is as good as rounding the double. */
+static const char odd[] =
+    "static float odd(double d) {\n"
+    "    union { float f; uint32_t u; } v;\n"
+    "    v.f = (float)d;\n"
+    "    if (v.f == v.f && (double)v.f != d && !(v.u & 1)) v.u += fabs((double)v.f) < fabs(d) ? 1u : -1u;\n"
+    "    return v.f;\n"
+    "}\n";
+/* Truncation that never leaves the type's range. */
+static const char to_int32[] = "static int32_t to_int32(double v) { return v != v ? 0 : v <= -0x1p31 ? INT32_MIN : v >= 0x1p31 ? INT32_MAX : (int32_t)v; }\n";
+static const char to_int64[] = "static int64_t to_int64(double v) { return v != v ? 0 : v <= -0x1p63 ? INT64_MIN : v >= 0x1p63 ? INT64_MAX : (int64_t)v; }\n";
+
 static void put_madd(emit_string *c, const char *suffix) {
     emit_put(c, "#ifdef FP_FAST_FMA%s\n#define MADD%s(a, b, c) fma%s(a, b, c)\n#else\n#define MADD%s(a, b, c) ((c) + (a) * (b))\n#endif\n", suffix[0] ? "F" : "", suffix, suffix, suffix);
 }
@@ -202,7 +214,7 @@ static const char int_pow[] =
 static void put_helpers(emitter *e, emit_string *c) {
     static const struct { uint32_t use; const char *text; } helpers[] = {
         {EMIT_READS_HALF, from_half}, {EMIT_WRITES_HALF, to_half}, {EMIT_READS_BFLOAT, from_bfloat}, {EMIT_WRITES_BFLOAT, to_bfloat}, {EMIT_USES_TANH, gate_tanh},
-        {EMIT_USES_SIGMOID, gate_sigmoid}, {EMIT_USES_INT_POW, int_pow}};
+        {EMIT_USES_SIGMOID, gate_sigmoid}, {EMIT_USES_INT_POW, int_pow}, {EMIT_USES_ODD, odd}, {EMIT_USES_TO_INT32, to_int32}, {EMIT_USES_TO_INT64, to_int64}};
     emit_put(c, "\n");
     if (e->helpers & (EMIT_USES_PRODUCT | EMIT_USES_TANH)) put_madd(c, "f");
     if (e->helpers & EMIT_USES_PRODUCT_D) put_madd(c, "");

@@ -34,6 +34,13 @@ uint32_t emit_step_symbols(const emit_step *s) {
 
 clstm_status emit_refuse(emitter *e, const char *what) { return util_fail(e->err, CLSTM_UNSUPPORTED, "C text has no %s", what); }
 
+clstm_status emit_give_up(emitter *e, const char *what) {
+    uint32_t all = 0;
+    for (int k = 0; k < e->n_symbols; k++)
+        if (!e->symbol[k].pinned) all |= (uint32_t)1 << k;
+    return all ? emit_pin(e, all) : emit_refuse(e, what);
+}
+
 /* ---- symbols ------------------------------------------------------------------------------------------------------------------------ */
 
 static int symbol_of(const emitter *e, const char *name, size_t input, int axis) {
@@ -74,7 +81,7 @@ static clstm_status find_symbols(emitter *e) {
     return CLSTM_OK;
 }
 
-static int64_t trial(const emitter *e, int k) { return e->symbol[k].pinned ? e->symbol[k].size : trial_sizes[k]; }
+int64_t emit_trial(const emitter *e, int k) { return e->symbol[k].pinned ? e->symbol[k].size : trial_sizes[k]; }
 
 /* Gives the clone's inputs what is known: pinned sizes and declared constants. */
 static clstm_status fix_inputs(emitter *e) {
@@ -87,6 +94,13 @@ static clstm_status fix_inputs(emitter *e) {
         for (int d = 0; d < v->type.rank; d++) {
             int k = v->type.dims[d] < 0 ? symbol_of(e, p->dim_names[d], i, d) : -1;
             if (k >= 0 && e->symbol[k].pinned) v->type.dims[d] = e->symbol[k].size;
+        }
+        if (v->type.rank >= 0 && tensor_shape_known(&v->type) && !clstm_tensor_count(&v->type)) {      /* no elements: as good as known */
+            ir_const *none;
+            UTIL_TRY(ir_const_new(&v->type, &none, e->err));
+            ir_value_set_const(v, none);
+            ir_const_unref(none);
+            continue;
         }
         for (size_t k = 0; k < e->request->options->n_known; k++) {
             const clstm_convert_weight *w = &e->request->options->known[k];
@@ -178,7 +192,7 @@ static clstm_status make_values(emitter *e) {
         v->rank = p->tensor.rank;
         for (int d = 0; d < v->rank; d++) {
             int k = p->tensor.dims[d] < 0 ? symbol_of(e, p->dim_names[d], i, d) : -1;
-            v->trial[d] = k < 0 ? p->tensor.dims[d] : trial(e, k);
+            v->trial[d] = k < 0 ? p->tensor.dims[d] : emit_trial(e, k);
             v->dims[d] = k < 0 || e->symbol[k].pinned ? emit_fixed(v->trial[d]) : emit_symbol(k);
         }
         UTIL_TRY(emit_span(e, v->dims, 0, v->rank, &v->count));
@@ -191,7 +205,7 @@ static clstm_status make_values(emitter *e) {
 /* The known elements at the trial sizes, as the operator expects them. */
 static clstm_status show_known(emitter *e, const emit_value *v, clstm_tensor *t) {
     int64_t n, x, at[EMIT_SYMBOLS];
-    for (int k = 0; k < EMIT_SYMBOLS; k++) at[k] = trial(e, k);
+    for (int k = 0; k < EMIT_SYMBOLS; k++) at[k] = emit_trial(e, k);
     if (!emit_is_fixed(&v->count, &n)) return CLSTM_OK;
     t->data = util_arena_alloc(&e->arena, (size_t)n + 1, 8);
     if (!t->data) return util_no_memory(e->err);
@@ -263,7 +277,7 @@ static clstm_status infer(emitter *e, emit_step *s) {
 static clstm_status check_sizes(emitter *e, emit_step *s) {
     int64_t x, at[EMIT_SYMBOLS];
     char text[256];
-    for (int k = 0; k < EMIT_SYMBOLS; k++) at[k] = trial(e, k);
+    for (int k = 0; k < EMIT_SYMBOLS; k++) at[k] = emit_trial(e, k);
     for (int i = 0; i < s->n->n_out; i++) {
         emit_value *v = s->out[i];
         if (!v) continue;
@@ -278,24 +292,21 @@ static clstm_status check_sizes(emitter *e, emit_step *s) {
 
 static clstm_status walk_node(emitter *e, emit_step *s) {
     char text[256];
-    const char *op = s->n->op_type;
     s->state = -1;
     UTIL_TRY(make_context(e, s));
     uint32_t open = emit_step_symbols(s);
     s->row = emit_find(s->n);
+    s->around = e->open;
     if (!s->row) {
-        uint32_t all = 0;       /* with fixed sizes the passes may do without it */
-        for (int k = 0; k < e->n_symbols; k++)
-            if (!e->symbol[k].pinned) all |= (uint32_t)1 << k;
-        if (all) return emit_pin(e, all);
-        return util_fail(e->err, CLSTM_UNSUPPORTED, "%s: the C emitter has no operator %s%s%s%s", ir_node_text(text, sizeof text, s->n), s->n->domain, s->n->domain[0] ? "." : "", op,
-                         !strcmp(op, "If") ? " with a condition that only the run knows" : "");
+        clstm_status status = emit_give_up(e, "such operator");
+        if (status == EMIT_AGAIN) return status;
+        return util_fail(e->err, status, "%s: the C emitter has no operator %s%s%s", ir_node_text(text, sizeof text, s->n), s->n->domain, s->n->domain[0] ? "." : "", s->n->op_type);
     }
-    UTIL_TRY(infer(e, s));
+    if (!(s->row->flags & EMIT_BLOCK)) UTIL_TRY(infer(e, s));
     if (open && !s->row->shape) return emit_pin(e, open);
     if (s->row->shape) {
         clstm_status status = s->row->shape(e, s);
-        if (status == EMIT_AGAIN && !open) return util_fail(e->err, CLSTM_UNSUPPORTED, "%s: sizes that only the run knows", ir_node_text(text, sizeof text, s->n));
+        if (status == EMIT_AGAIN && !open && !e->pin) return util_fail(e->err, CLSTM_UNSUPPORTED, "%s: sizes that only the run knows", ir_node_text(text, sizeof text, s->n));
         if (status == EMIT_AGAIN) return emit_pin(e, open);
         if (status != CLSTM_OK) return util_context(e->err, status, "%s", ir_node_text(text, sizeof text, s->n));
     }
@@ -334,6 +345,7 @@ static clstm_status attempt(emitter *e, emit_string *source, emit_string *header
         UTIL_TRY(plan_optimise(e->g, &e->env, false, e->err));
         UTIL_TRY(emit_unroll(e->g, &changed, e->err));
     }
+    UTIL_TRY(emit_flatten(e->g, e->err));
     UTIL_TRY(walk(e));
     UTIL_TRY(emit_live(e));
     UTIL_TRY(emit_place(e));

@@ -11,13 +11,14 @@
 
 /* ---- needs ----------------------------------------------------------------------------------------------------------------------------- */
 
-static bool reads(const emit_step *s, int i) {
-    return s->in[i] && !(i < 32 && s->row->parameters >> i & 1) && !(i < 32 && s->row->zeros >> i & 1 && s->in[i]->zero);
+bool emit_reads(const emit_step *s, int i) {
+    if (!s->in[i] || (s->row->flags & EMIT_SKIPS_EMPTY && emit_is(&s->in[i]->count, 0))) return false;
+    return !(i < 32 && s->row->parameters >> i & 1) && !(i < 32 && s->row->zeros >> i & 1 && s->in[i]->zero);
 }
 
 /* As plan/carry.c has it: forward layers of the file whose initial state nothing computes. */
 static bool carries(const emitter *e, const emit_step *s) {
-    if (!e->request->carry_layers || s->n->op->check != rnn_check || s->n->index == IR_RECOVERED) return false;
+    if (!e->request->carry_layers || s->around || s->n->op->check != rnn_check || s->n->index == IR_RECOVERED) return false;
     const rnn_spec *spec = rnn_spec_of(s->n);
     return spec->directions == 1 && !spec->reverse;
 }
@@ -69,9 +70,11 @@ clstm_status emit_live(emitter *e) {
         emit_step *s = &e->steps[i];
         for (int k = 0; k < s->n->n_out; k++)
             if (s->out[k] && s->out[k]->needed && !s->out[k]->known) s->live = true;
+        if (s->other && s->other->number > s->number) s->live = s->other->live;      /* what opens a block goes by what closes it */
         if (!s->live) continue;
+        for (int k = 1; s->other && s->other->number > s->number && k < s->n->n_out; k++) s->out[k]->needed = true;      /* a Loop's states */
         for (int k = 0; k < s->n->n_in; k++)
-            if (reads(s, k)) s->in[k]->needed = true;
+            if (emit_reads(s, k)) s->in[k]->needed = true;
     }
     for (size_t i = 0; i < e->g->n_values; i++) {
         const emit_value *v = &e->values[i];
@@ -91,7 +94,7 @@ emit_value *emit_temporary(emitter *e, emit_step *s, clstm_type type, emit_dim c
     return s->temporary[s->n_temporaries++] = v;
 }
 
-static emit_value *root_of(emit_value *v) {
+emit_value *emit_root(emit_value *v) {
     while (v->base) v = v->base;
     return v;
 }
@@ -99,6 +102,21 @@ static emit_value *root_of(emit_value *v) {
 static void read_at(emit_value *v, int at) {
     for (; v; v = v->base)
         if (v->last < at) v->last = at;
+}
+
+/* What a Loop's block reads from before it is read again in the next turn, and what the block makes for after it is made bit by bit. */
+static void stretch_over_loops(emitter *e) {
+    for (size_t i = 0; i < e->n_steps; i++) {
+        const emit_step *end = &e->steps[i], *begin = end->other;
+        if (!begin || !end->live || begin->number > end->number || begin->n->n_out == 0) continue;
+        for (int k = begin->n->n_out - 1; k < end->n->n_out; k++)
+            if (end->out[k] && end->out[k]->first > 2 * begin->number) end->out[k]->first = 2 * begin->number;
+        for (size_t k = 0; k < e->g->n_values; k++) {
+            emit_value *v = &e->values[k];
+            bool state = v->first == 2 * begin->number;
+            if (v->first >= 0 && v->first <= 2 * begin->number && (state || v->last > 2 * begin->number + 1) && v->last < 2 * end->number + 1) v->last = 2 * end->number + 1;
+        }
+    }
 }
 
 static clstm_status find_lives(emitter *e) {
@@ -113,7 +131,7 @@ static clstm_status find_lives(emitter *e) {
             UTIL_TRY(status);
         }
         for (int k = 0; k < s->n->n_in; k++) {
-            if (!reads(s, k)) continue;
+            if (!emit_reads(s, k)) continue;
             bool same = in_place && s->out[0] && emit_same(&s->in[k]->count, &s->out[0]->count);
             read_at(s->in[k], 2 * (int)i + !same);
         }
@@ -130,13 +148,14 @@ static clstm_status find_lives(emitter *e) {
     for (size_t i = e->n_steps; i-- > 0;)
         for (int k = 0; k < e->steps[i].n->n_out; k++)
             if (e->steps[i].out[k] && e->steps[i].out[k]->base) read_at(e->steps[i].out[k]->base, e->steps[i].out[k]->last);
+    stretch_over_loops(e);
     return CLSTM_OK;
 }
 
 /* An output is written where the caller wants it, when that is one place and a whole value. */
 static void bind_outputs(emitter *e) {
     for (size_t i = 0; i < e->g->n_out; i++) {
-        emit_value *v = e->g->outputs[i]->user, *root = root_of(v);
+        emit_value *v = e->g->outputs[i]->user, *root = emit_root(v);
         if (root->output < 0 && root->first >= 0 && root->ir && !root->ir->constant && !root->known && emit_same(&root->count, &v->count)) root->output = (int)i;
     }
 }

@@ -284,6 +284,7 @@ static clstm_status code_concat(emitter *e, emit_step *s) {
     emit_dim at = emit_fixed(0);
     for (int i = 0; i < s->n->n_in; i++) {
         emit_walk w;
+        if (!emit_reads(s, i)) continue;
         cover(&w, y->rank, s->in[i]->dims);
         UTIL_TRY(emit_strides(e, w.rank, y->dims, w.stride[0]));
         UTIL_TRY(emit_strides(e, w.rank, s->in[i]->dims, w.stride[1]));
@@ -418,5 +419,5 @@ const emit_row emit_rows_move[] = {
     {.name = "Transpose", .shape = shape_transpose, .code = code_transpose, .plan = plan_transpose},
     {.name = "Slice", .shape = shape_slice, .code = code_slice, .plan = plan_slice, .parameters = 30},
     {.name = "Split", .shape = shape_split, .code = code_split, .plan = plan_split, .parameters = 2},
-    {.name = "Concat", .shape = shape_concat, .code = code_concat}, {.name = "Pad", .shape = shape_pad, .code = code_pad, .parameters = 10},
+    {.name = "Concat", .shape = shape_concat, .code = code_concat, .flags = EMIT_SKIPS_EMPTY}, {.name = "Pad", .shape = shape_pad, .code = code_pad, .parameters = 10},
     {.name = "Tile", .shape = shape_tile, .code = code_tile, .parameters = 6}, {.name = NULL}};

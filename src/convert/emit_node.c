@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const emit_row *const families[] = {emit_rows_elementwise, emit_rows_shape, emit_rows_move, emit_rows_product, emit_rows_conv, emit_rows_norm,
-                                           emit_rows_reduce, emit_rows_pick, emit_rows_rnn, emit_rows_quantise, emit_rows_resize};
+                                           emit_rows_reduce, emit_rows_pick, emit_rows_rnn, emit_rows_quantise, emit_rows_resize, emit_rows_control, emit_rows_rearrange};
 
 const emit_row *emit_find(const ir_node *n) {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
@@ -85,17 +85,15 @@ static bool is_constant(const emit_value *v) {
     return v->ir && (v->ir->constant || v->known);
 }
 
-static bool passed(const emit_step *s, int i) {
-    if (!s->in[i] || is_constant(s->in[i])) return false;
-    return !(i < 32 && s->row->parameters >> i & 1) && !(i < 32 && s->row->zeros >> i & 1 && s->in[i]->zero);
-}
-
-const char *emit_x(emitter *e, const emit_step *s, int i) {
+const char *emit_place_of(emitter *e, emit_value *v) {
     const char *text = "";
-    if (passed(s, i)) return emit_say(e, "x%d", i);
-    if (place_text(e, s->in[i], &text) != CLSTM_OK) e->failed = true;
+    if (place_text(e, v, &text) != CLSTM_OK) e->failed = true;
     return text;
 }
+
+static bool passed(const emit_step *s, int i) { return s->in[i] && !is_constant(s->in[i]) && emit_reads(s, i); }
+
+const char *emit_x(emitter *e, const emit_step *s, int i) { return passed(s, i) ? emit_say(e, "x%d", i) : emit_place_of(e, s->in[i]); }
 
 static void shape_text(emitter *e, emit_string *to, const emit_value *v) {
     emit_put(to, "%s[", clstm_type_name(v->type));
@@ -120,7 +118,7 @@ static clstm_status node_head(emitter *e, emit_step *s) {
         shape_text(e, &e->code, s->out[i]);
     }
     emit_put(&e->code, " */\nstatic void node%d(", s->number);
-    emit_put(&e->calls, "    node%d(", s->number);
+    emit_put(&e->calls, "%*snode%d(", 4 * (e->depth + 1), "", s->number);
     for (int i = 0; i < s->n->n_in; i++) {
         if (!passed(s, i)) continue;
         UTIL_TRY(place_text(e, s->in[i], &text));
@@ -153,12 +151,13 @@ clstm_status emit_node_functions(emitter *e) {
     char text[256];
     for (size_t i = 0; i < e->n_steps; i++) {
         emit_step *s = &e->steps[i];
-        if (!s->live || idle(s)) continue;
-        UTIL_TRY(node_head(e, s));
+        bool block = s->row->flags & EMIT_BLOCK;
+        if (!s->live || (idle(s) && !block)) continue;
+        if (!block) UTIL_TRY(node_head(e, s));
         clstm_status status = s->row->code(e, s);
         if (status == EMIT_AGAIN) return status;
         if (status != CLSTM_OK) return util_context(e->err, status, "%s", ir_node_text(text, sizeof text, s->n));
-        emit_put(&e->code, "}\n");
+        if (!block) emit_put(&e->code, "}\n");
     }
     /* outputs that are views, inputs, constants or each other */
     for (size_t i = 0; i < e->g->n_out; i++) {

@@ -103,18 +103,29 @@ static clstm_status copy_data(emitter *e, emit_step *s) {
     return emit_loops(e, &w, emit_say(e, "y0[@0] = %s[@0];", emit_x(e, s, 0)));
 }
 
-static clstm_status no_reduction(emitter *e, const emit_step *s) {
-    return ir_attr_find(s->n, "reduction") && strcmp(op_word(s->n, "reduction", "none"), "none") != 0 ? emit_refuse(e, emit_say(e, "%s with a reduction", s->row->name)) : CLSTM_OK;
+/* How an update u joins what is at y: NaN stays, integers wrap, bools are and'ed and or'ed. */
+static const char *joined(emitter *e, const emit_step *s, const char *y, const char *u) {
+    const char *how = ir_attr_find(s->n, "reduction") ? op_word(s->n, "reduction", "none") : "none", *T;
+    clstm_type type = s->in[0]->type, calc = emit_calc(type);
+    bool real = calc == CLSTM_FLOAT || calc == CLSTM_DOUBLE;
+    if (!strcmp(how, "none")) return emit_say(e, "%s = %s;", y, u);
+    const char *a = emit_load(e, type, y), *b = emit_load(e, type, u);
+    T = emit_ctype(calc);
+    if (type == CLSTM_BOOL) return emit_say(e, "%s %s= %s;", y, !strcmp(how, "add") || !strcmp(how, "max") ? "|" : "&", u);
+    if (how[0] == 'a' || !strcmp(how, "mul")) {
+        const char *sign = how[0] == 'a' ? "+" : "*";
+        return emit_say(e, "%s = %s;", y, real ? emit_store(e, type, emit_say(e, "%s %s %s", a, sign, b)) : emit_say(e, "(%s)((uint64_t)%s %s (uint64_t)%s)", T, a, sign, b));
+    }
+    return emit_say(e, "if (%s %s %s%s) %s = %s;", a, !strcmp(how, "max") ? "<" : ">", b, real ? emit_say(e, " || %s != %s", b, b) : "", y, u);
 }
 
 static clstm_status code_scatter_elements(emitter *e, emit_step *s) {
     emit_walk w;
     const char *step;
-    UTIL_TRY(no_reduction(e, s));
     UTIL_TRY(copy_data(e, s));
     UTIL_TRY(element_walk(e, s, &w, &step));
     const char *index = read_index(e, "at", emit_say(e, "%s[@0]", emit_x(e, s, 1)), &s->in[0]->dims[axis_of(s, s->in[0]->rank)]);
-    return emit_loops(e, &w, emit_say(e, "%sy0[@1 + at * %s] = %s[@0];", index, step, emit_x(e, s, 2)));
+    return emit_loops(e, &w, emit_say(e, "%s%s", index, joined(e, s, emit_say(e, "y0[@1 + at * %s]", step), emit_say(e, "%s[@0]", emit_x(e, s, 2)))));
 }
 
 /* ---- GatherND, ScatterND: the index's last dimension is a place in the data's first ------------------------------------------------------------- */
@@ -156,10 +167,9 @@ static clstm_status code_gather_nd(emitter *e, emit_step *s) {
 static clstm_status code_scatter_nd(emitter *e, emit_step *s) {
     emit_walk w;
     const char *at, *block;
-    UTIL_TRY(no_reduction(e, s));
     UTIL_TRY(copy_data(e, s));
     UTIL_TRY(tuple_walk(e, s, 0, &w, &at, &block));
-    return emit_loops(e, &w, emit_say(e, "%sfor (int k = 0; k < %s; k++) y0[place + k] = %s[@0 + k];", at, block, emit_x(e, s, 2)));
+    return emit_loops(e, &w, emit_say(e, "%sfor (int k = 0; k < %s; k++) %s", at, block, joined(e, s, "y0[place + k]", emit_say(e, "%s[@0 + k]", emit_x(e, s, 2)))));
 }
 
 /* ---- OneHot ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -197,16 +207,16 @@ static clstm_status code_range(emitter *e, emit_step *s) {
     return CLSTM_OK;
 }
 
-static clstm_status shape_trilu(emitter *e, emit_step *s) {
-    if (emit_has(s, 1) && !s->in[1]->known) return emit_refuse(e, "Trilu with a diagonal that only the run knows");
-    return emit_shape_same(e, s);
+static clstm_status plan_trilu(emitter *e, emit_step *s) {
+    return emit_has(s, 1) && !emit_is(&s->in[1]->count, 1) ? emit_refuse(e, "Trilu with a diagonal of more or less than one element") : CLSTM_OK;
 }
 
 static clstm_status code_trilu(emitter *e, emit_step *s) {
     const emit_value *x = s->in[0];
     emit_dim rows, zero = emit_fixed(0);
     UTIL_TRY(emit_span(e, x->dims, 0, x->rank - 2, &rows));
-    const char *k = emit_size(e, emit_has(s, 1) ? &s->in[1]->known[0] : &zero), *n = emit_size(e, &x->dims[x->rank - 2]), *m = emit_size(e, &x->dims[x->rank - 1]);
+    bool of_run = emit_has(s, 1) && !s->in[1]->known;
+    const char *k = of_run ? "x1[0]" : emit_size(e, emit_has(s, 1) ? &s->in[1]->known[0] : &zero), *n = emit_size(e, &x->dims[x->rank - 2]), *m = emit_size(e, &x->dims[x->rank - 1]);
     emit_line(e, 1, "for (int r = 0, at = 0; r < %s; r++)", emit_size(e, &rows));
     emit_line(e, 2, "for (int i = 0; i < %s; i++)", n);
     emit_line(e, 3, "for (int j = 0; j < %s; j++, at++) y0[at] = j - i %s %s ? %s[at] : 0;", m, op_attr_int(s->n, "upper") ? ">=" : "<=", k, emit_x(e, s, 0));
@@ -217,4 +227,4 @@ const emit_row emit_rows_pick[] = {
     {.name = "Gather", .shape = shape_gather, .code = code_gather, .plan = plan_gather}, {.name = "GatherElements", .code = code_gather_elements, .plan = plan_fails},
     {.name = "ScatterElements", .code = code_scatter_elements, .plan = plan_fails}, {.name = "Scatter", .code = code_scatter_elements, .plan = plan_fails},
     {.name = "GatherND", .code = code_gather_nd, .plan = plan_fails}, {.name = "ScatterND", .code = code_scatter_nd, .plan = plan_fails},
-    {.name = "OneHot", .shape = shape_one_hot, .code = code_one_hot, .parameters = 2}, {.name = "Range", .code = code_range, .parameters = 2}, {.name = "Trilu", .shape = shape_trilu, .code = code_trilu, .parameters = 2}, {.name = NULL}};
+    {.name = "OneHot", .shape = shape_one_hot, .code = code_one_hot, .parameters = 2}, {.name = "Range", .code = code_range, .parameters = 2}, {.name = "Trilu", .shape = emit_shape_same, .code = code_trilu, .plan = plan_trilu}, {.name = NULL}};

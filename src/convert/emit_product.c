@@ -1,4 +1,4 @@
-/* convert/emit_product: MatMul, MatMulInteger, Gemm, Einsum. A constant second matrix is packed into the panels that the product helper reads. */
+/* convert/emit_product: MatMul, MatMulInteger, QLinearMatMul, Gemm, Einsum. A constant second matrix is packed into the panels that the product helper reads. */
 #include "convert/emit.h"
 
 #include "ops/common.h"
@@ -37,8 +37,11 @@ static clstm_status matrix(emitter *e, const emit_step *s, int i, int64_t k, int
 
 typedef struct factors { emit_dim m, k, n, k2; int rank_a, rank_b; const emit_dim *a, *b; } factors;   /* ranks and dims of the batch */
 
+static bool linear(const emit_step *s) { return s->row->name[0] == 'Q'; }
+static int second(const emit_step *s) { return linear(s) ? 3 : 1; }
+
 static factors factors_of(const emit_step *s) {
-    const emit_value *a = s->in[0], *b = s->in[1];
+    const emit_value *a = s->in[0], *b = s->in[second(s)];
     factors f = {.m = emit_fixed(1), .n = emit_fixed(1), .a = a->dims, .b = b->dims};
     f.k = a->dims[a->rank - 1];
     if (a->rank > 1) f.m = a->dims[a->rank - 2];
@@ -56,7 +59,7 @@ static clstm_status shape_matmul(emitter *e, emit_step *s) {
     if (!emit_same(&f.k, &f.k2)) return emit_pin(e, emit_step_symbols(s));
     UTIL_TRY(emit_broadcast(e, f.rank_a, f.a, f.rank_b, f.b, &rank, dims));
     if (s->in[0]->rank > 1) dims[rank++] = f.m;
-    if (s->in[1]->rank > 1) dims[rank++] = f.n;
+    if (s->in[second(s)]->rank > 1) dims[rank++] = f.n;
     return emit_set(s, 0, rank, dims);
 }
 
@@ -77,10 +80,15 @@ static clstm_status packed_rows(emitter *e, emit_step *s, const emit_dim *rows, 
     return CLSTM_OK;
 }
 
-/* An element of A or B of a MatMulInteger, less its zero point: one, or one for each row or column. */
+/* A scale or zero point: one, or one for each row or column. */
+static const char *part(emitter *e, const emit_step *s, int i, const char *place) {
+    return emit_load(e, s->in[i]->type, emit_say(e, "%s[%s]", emit_x(e, s, i), emit_is(&s->in[i]->count, 1) ? "0" : place));
+}
+
+/* An element of A or B of a product of integers, less its zero point. */
 static const char *less_zero(emitter *e, const emit_step *s, int i, const char *element, const char *place) {
-    if (!emit_has(s, 2 + i)) return emit_say(e, "(int32_t)%s", element);
-    return emit_say(e, "(%s - %s[%s])", element, emit_x(e, s, 2 + i), emit_is(&s->in[2 + i]->count, 1) ? "0" : place);
+    int zero = i && linear(s) ? 5 : 2 + i;
+    return emit_has(s, zero) ? emit_say(e, "(%s - %s)", element, part(e, s, zero, place)) : emit_say(e, "(int32_t)%s", element);
 }
 
 /* The loops of one matrix product; operands 0, 1, 2 of the walk are the first elements of y, a and b. Rows of b are added up in y, so
@@ -90,9 +98,13 @@ static clstm_status general(emitter *e, emit_step *s, emit_walk *w, const factor
     clstm_type type = s->out[0]->type;
     const char *m = emit_size(e, &f->m), *n = emit_size(e, &f->n), *k = emit_size(e, &f->k), *T = emit_ctype(emit_calc(type));
     const char *a = emit_load(e, type, emit_say(e, "%s[@1 + m * %s + k * %s]", emit_x(e, s, 0), emit_size(e, am), emit_size(e, ak)));
-    const char *b = emit_load(e, type, emit_say(e, "%s[@2 + k * %s + n * %s]", emit_x(e, s, 1), emit_size(e, bk), emit_size(e, bn)));
+    const char *b = emit_load(e, type, emit_say(e, "%s[@2 + k * %s + n * %s]", emit_x(e, s, second(s)), emit_size(e, bk), emit_size(e, bn)));
     const char *y = emit_say(e, "y0[@0 + m * %s + n]", n);
-    if (type == CLSTM_INT32) { a = less_zero(e, s, 0, a, "m"); b = less_zero(e, s, 1, b, "n"); }
+    if (type == CLSTM_INT32 || linear(s)) { a = less_zero(e, s, 0, a, "m"); b = less_zero(e, s, 1, b, "n"); }
+    if (linear(s))
+        return emit_loops(e, w, emit_say(e, "for (int m = 0; m < %s; m++)\n    for (int n = 0; n < %s; n++) {\n        uint32_t sum = 0;\n        for (int k = 0; k < %s; k++) sum += (uint32_t)(%s * %s);\n"
+                                         "        const float q = rintf((float)(int32_t)sum * (%s * %s / %s)) + (float)%s;\n        %s = %s;\n    }",
+                                         m, n, k, a, b, part(e, s, 1, "m"), part(e, s, 4, "n"), part(e, s, 6, "m"), part(e, s, 7, "m"), y, emit_saturated(e, type)));
     if (emit_calc(type) == type)
         return emit_loops(e, w, emit_say(e, "for (int m = 0; m < %s; m++) {\n%s    for (int k = 0; k < %s; k++) {\n        const %s a = %s%s;\n"
                                          "        for (int n = 0; n < %s; n++) %s += a * %s;\n    }\n}",
@@ -107,8 +119,8 @@ static clstm_status code_matmul(emitter *e, emit_step *s) {
     emit_dim rows, dims[CLSTM_MAX_RANK], own[CLSTM_MAX_RANK], one = emit_fixed(1), mn;
     bool integer = strcmp(s->row->name, "MatMul") != 0;
     if (!real(s->out[0]->type) && !integer) return emit_refuse(e, "MatMul of integers");
-    for (int i = 2; i < 4; i++)
-        if (emit_has(s, i) && s->in[i]->rank > 1) return emit_refuse(e, "zero points of more than one dimension");
+    for (int i = 1; i < s->n->n_in; i++)
+        if (i != second(s) && emit_has(s, i) && s->in[i]->rank > 1 && !emit_is(&s->in[i]->count, 1)) return emit_refuse(e, "scales or zero points of more than one dimension");
     if (!integer && emit_calc(s->out[0]->type) == s->out[0]->type && one_matrix(s, &f) && emit_is_fixed(&f.k, &k) && emit_is_fixed(&f.n, &n) && !s->in[0]->ir->constant && !s->in[0]->known) {
         double *w;
         UTIL_TRY(matrix(e, s, 1, k, n, false, &w));
@@ -184,63 +196,69 @@ static clstm_status code_gemm(emitter *e, emit_step *s) {
 
 /* ---- Einsum ---------------------------------------------------------------------------------------------------------------------------------------- */
 
-/* One loop a letter: those of the output around, the others inside, in alphabetical order as the standard sums them. */
-static clstm_status code_einsum(emitter *e, emit_step *s) {
-    const char *equation = op_attr_string(s->n, "equation"), *arrow = strstr(equation, "->"), *at = equation;
-    char output[64] = "", letters[64] = "";
-    int used[128] = {0}, n_letters = 0;
-    emit_dim size[128];
-    clstm_type type = s->out[0]->type;
-    if (strchr(equation, '.') || !real(type) || s->n->n_in > EMIT_OPERANDS - 1) return emit_refuse(e, "Einsum with an ellipsis, of integers, or of many inputs");
-    emit_walk w = {.n = 1 + s->n->n_in};
-    memset(size, 0, sizeof size);
-    for (int i = 0; i < s->n->n_in; i++, at += *at == ',') {
-        for (int d = 0; *at && *at != ',' && at != arrow; at++) {
-            if (*at == ' ' || (unsigned char)*at >= 128) continue;
-            used[(int)*at]++;
-            if (emit_is(&size[(int)*at], 0) || emit_is(&size[(int)*at], 1)) size[(int)*at] = s->in[i]->dims[d];
-            d++;
-        }
+enum { LETTERS = 128, LABELS = LETTERS + CLSTM_MAX_RANK };      /* a label: a character, or a dimension of the ellipsis, counted from the right */
+
+/* The labels of one term; rank -1: the output's, whose ellipsis has *dots of them. The operator's own rule has found the equation right. */
+static const char *read_term(const char *c, int rank, int *dots, int *label, int *n) {
+    int letters = 0, wild;
+    for (const char *p = c; *p && *p != ',' && *p != '-'; p++) letters += *p != ' ' && *p != '.';
+    wild = rank < 0 ? *dots : rank - letters;
+    for (*n = 0; *c && *c != ',' && *c != '-'; c++) {
+        if (*c == ' ') continue;
+        if (*c != '.') { label[(*n)++] = (unsigned char)*c % LETTERS; continue; }
+        for (int k = 0; k < wild && *n < CLSTM_MAX_RANK; k++) label[(*n)++] = LABELS - wild + k;
+        if (wild > *dots) *dots = wild;
+        c += 2;
     }
-    size_t n_out = 0;
-    for (const char *c = arrow ? arrow + 2 : ""; *c && n_out < 60; c++)
-        if (*c != ' ') output[n_out++] = *c;
-    for (int c = 'A'; !arrow && c <= 'z'; c++)
-        if (used[c] == 1) output[n_out++] = (char)c;
-    strcpy(letters, output);
-    n_letters = (int)n_out;
-    for (int c = 'A'; c <= 'z' && n_letters < 60; c++)
-        if (used[c] && !strchr(output, c)) letters[n_letters++] = (char)c;
-    letters[n_letters] = 0;
-    if (n_letters > 2 * CLSTM_MAX_RANK) return emit_refuse(e, "Einsum of so many letters");
-    /* strides of every operand by letter; a letter twice in one operand walks its diagonal */
-    emit_dim stride[EMIT_OPERANDS][128], own[CLSTM_MAX_RANK];
-    memset(stride, 0, sizeof stride);
-    at = equation;
-    for (int i = 0; i < s->n->n_in; i++, at += *at == ',') {
-        UTIL_TRY(emit_strides(e, s->in[i]->rank, s->in[i]->dims, own));
-        for (int d = 0; *at && *at != ',' && at != arrow; at++) {
-            if (*at == ' ' || (unsigned char)*at >= 128) continue;
-            if (!emit_is(&s->in[i]->dims[d], 1)) UTIL_TRY(emit_sum(e, &stride[i + 1][(int)*at], 1, &own[d], &stride[i + 1][(int)*at]));
-            d++;
-        }
-    }
-    UTIL_TRY(emit_strides(e, s->out[0]->rank, s->out[0]->dims, own));
-    for (size_t d = 0; d < n_out; d++) stride[0][(int)output[d]] = own[d];
-    const char *inner = "", *product = "", *index;
-    for (int l = 0; l < (int)n_out; l++, w.rank++) {
-        w.dims[l] = size[(int)letters[l]];
-        for (int k = 0; k < w.n; k++) w.stride[k][l] = stride[k][(int)letters[l]];
-    }
-    for (int l = (int)n_out; l < n_letters; l++) inner = emit_say(e, "%sfor (int s%d = 0; s%d < %s; s%d++) ", inner, l, l, emit_size(e, &size[(int)letters[l]]), l);
-    for (int i = 0; i < s->n->n_in; i++) {
-        index = emit_say(e, "@%d", i + 1);
-        for (int l = (int)n_out; l < n_letters; l++)
-            if (!emit_is(&stride[i + 1][(int)letters[l]], 0)) index = emit_say(e, "%s + s%d * %s", index, l, emit_size(e, &stride[i + 1][(int)letters[l]]));
-        product = emit_say(e, "%s%s%s", product, i ? " * " : "", emit_load(e, type, emit_say(e, "%s[%s]", emit_x(e, s, i), index)));
-    }
-    return emit_loops(e, &w, emit_say(e, "%s sum = 0;\n%ssum += %s;\ny0[@0] = %s;", emit_ctype(emit_calc(type)), inner, product, emit_store(e, type, "sum")));
+    return c;
 }
 
-const emit_row emit_rows_product[] = {{.name = "MatMul", .shape = shape_matmul, .code = code_matmul}, {.name = "MatMulInteger", .shape = shape_matmul, .code = code_matmul}, {.name = "Gemm", .shape = shape_gemm, .code = code_gemm},
+/* One loop a label: those of the output around, the others inside, in alphabetical order as the standard sums them. */
+static clstm_status code_einsum(emitter *e, emit_step *s) {
+    int label[EMIT_OPERANDS][CLSTM_MAX_RANK], used[LABELS] = {0}, order[LABELS], out[2 * CLSTM_MAX_RANK], n, dots = 0, n_out = 0, n_labels;
+    emit_dim size[LABELS], stride[EMIT_OPERANDS][LABELS], own[CLSTM_MAX_RANK];
+    clstm_type type = s->out[0]->type;
+    const char *at = op_attr_string(s->n, "equation"), *inner = "", *product = "", *index, *T = real(type) ? emit_ctype(emit_calc(type)) : "uint64_t";
+    if (s->n->n_in > EMIT_OPERANDS - 1) return emit_refuse(e, "Einsum of many inputs");
+    emit_walk w = {.n = 1 + s->n->n_in};
+    memset(size, 0, sizeof size);
+    memset(stride, 0, sizeof stride);
+    for (int i = 0; i < s->n->n_in; i++, at += *at == ',') {
+        at = read_term(at, s->in[i]->rank, &dots, label[i], &n);
+        UTIL_TRY(emit_strides(e, s->in[i]->rank, s->in[i]->dims, own));
+        for (int d = 0; d < n; d++) {       /* a label twice in one operand walks its diagonal */
+            int l = label[i][d];
+            used[l]++;
+            if (emit_is(&size[l], 0) || emit_is(&size[l], 1)) size[l] = s->in[i]->dims[d];
+            if (!emit_is(&s->in[i]->dims[d], 1)) UTIL_TRY(emit_sum(e, &stride[i + 1][l], 1, &own[d], &stride[i + 1][l]));
+        }
+    }
+    if (*at) read_term(at + 2, -1, &dots, out, &n_out);
+    for (int l = LABELS - dots; !*at && l < LABELS; l++) out[n_out++] = l;
+    for (int l = 0; !*at && l < LETTERS; l++)
+        if (used[l] == 1) out[n_out++] = l;
+    memcpy(order, out, (size_t)n_out * sizeof *out);
+    n_labels = n_out;
+    for (int l = 0; l < LABELS; l++) {
+        bool given = !used[l];
+        for (int k = 0; k < n_out; k++) given |= out[k] == l;
+        if (!given) order[n_labels++] = l;
+    }
+    UTIL_TRY(emit_strides(e, s->out[0]->rank, s->out[0]->dims, own));
+    for (int d = 0; d < n_out; d++, w.rank++) {
+        stride[0][out[d]] = own[d];
+        w.dims[d] = size[out[d]];
+        for (int k = 0; k < w.n; k++) w.stride[k][d] = stride[k][out[d]];
+    }
+    for (int l = n_out; l < n_labels; l++) inner = emit_say(e, "%sfor (int s%d = 0; s%d < %s; s%d++) ", inner, l, l, emit_size(e, &size[order[l]]), l);
+    for (int i = 0; i < s->n->n_in; i++) {
+        index = emit_say(e, "@%d", i + 1);
+        for (int l = n_out; l < n_labels; l++)
+            if (!emit_is(&stride[i + 1][order[l]], 0)) index = emit_say(e, "%s + s%d * %s", index, l, emit_size(e, &stride[i + 1][order[l]]));
+        product = emit_say(e, "%s%s%s%s", product, i ? " * " : "", real(type) ? "" : "(uint64_t)", emit_load(e, type, emit_say(e, "%s[%s]", emit_x(e, s, i), index)));
+    }
+    return emit_loops(e, &w, emit_say(e, "%s sum = 0;\n%ssum += %s;\ny0[@0] = %s;", T, inner, product, real(type) ? emit_store(e, type, "sum") : emit_say(e, "(%s)sum", emit_ctype(type))));
+}
+
+const emit_row emit_rows_product[] = {{.name = "MatMul", .shape = shape_matmul, .code = code_matmul}, {.name = "MatMulInteger", .shape = shape_matmul, .code = code_matmul}, {.name = "QLinearMatMul", .shape = shape_matmul, .code = code_matmul}, {.name = "Gemm", .shape = shape_gemm, .code = code_gemm},
                                       {.name = "Einsum", .code = code_einsum}, {.name = NULL}};

@@ -1,4 +1,4 @@
-/* convert/emit_reduce: reductions over axes, ArgMax and ArgMin, CumSum, TopK. Sums of floating point are double, as in the runtime. */
+/* convert/emit_reduce: reductions over axes, ArgMax and ArgMin, CumSum and CumProd, TopK. Sums of floating point are double, as in the runtime. */
 #include "convert/emit.h"
 
 #include "ops/common.h"
@@ -50,9 +50,7 @@ static clstm_status shape_reduce(emitter *e, emit_step *s) {
     return CLSTM_OK;
 }
 
-/* A walk over the outputs, and the loops over what each takes in; its element's index. */
-static clstm_status reduced_walk(emitter *e, const emit_step *s, uint32_t mask, emit_walk *w, const char **loops, const char **element, emit_dim *count) {
-    const emit_value *x = s->in[0];
+clstm_status emit_reduced_walk(emitter *e, const emit_value *x, uint32_t mask, emit_walk *w, const char **loops, const char **element, emit_dim *count) {
     emit_dim stride[CLSTM_MAX_RANK], kept[CLSTM_MAX_RANK], own[CLSTM_MAX_RANK];
     *w = (emit_walk){.n = 2};
     *loops = "";
@@ -84,7 +82,7 @@ static clstm_status code_reduce(emitter *e, emit_step *s) {
     clstm_type calc = emit_calc(x->type);
     bool real = calc == CLSTM_FLOAT || calc == CLSTM_DOUBLE, extreme = !strcmp(name, "Max") || !strcmp(name, "Min");
     UTIL_TRY(axes_mask(e, s, &mask));
-    UTIL_TRY(reduced_walk(e, s, mask, &w, &loops, &element, &count));
+    UTIL_TRY(emit_reduced_walk(e, x, mask, &w, &loops, &element, &count));
     if (!real && strcmp(name, "Sum") != 0 && strcmp(name, "Prod") != 0 && !extreme) return emit_refuse(e, emit_say(e, "%s of %s", s->row->name, clstm_type_name(x->type)));
     const char *n = emit_size(e, &count), *T = real ? "double" : extreme ? emit_ctype(x->type) : clstm_type_size(x->type) > 4 ? "uint64_t" : "uint32_t";
     const char *v = emit_load(e, x->type, emit_say(e, "%s[%s]", emit_x(e, s, 0), element));
@@ -126,7 +124,7 @@ static clstm_status code_arg(emitter *e, emit_step *s) {
     bool last = op_attr_given(s->n, "select_last_index") && op_attr_int(s->n, "select_last_index"), max = s->row->name[4] == 'a';
     int axis = 0;
     while (arg_mask(s) >> axis != 1) axis++;
-    UTIL_TRY(reduced_walk(e, s, arg_mask(s), &w, &loops, &element, &count));
+    UTIL_TRY(emit_reduced_walk(e, s->in[0], arg_mask(s), &w, &loops, &element, &count));
     const emit_value *x = s->in[0];
     const char *T = emit_ctype(emit_calc(x->type)), *v = emit_load(e, x->type, emit_say(e, "%s[%s]", emit_x(e, s, 0), element)), *first = emit_load(e, x->type, emit_say(e, "%s[@1]", emit_x(e, s, 0)));
     /* the first NaN wins */
@@ -135,24 +133,46 @@ static clstm_status code_arg(emitter *e, emit_step *s) {
                                       last ? "=" : "", axis));
 }
 
-/* ---- CumSum ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- CumSum, CumProd: along lines of n elements. The axis may be the run's ---------------------------------------------------------------------------- */
 
-static clstm_status code_cumsum(emitter *e, emit_step *s) {
+static clstm_status plan_cumulative(emitter *e, emit_step *s) {
+    (void)e;
+    s->fails = !s->in[1]->known;
+    return emit_is(&s->in[1]->count, 1) ? CLSTM_OK : emit_refuse(e, "axis of more or less than one element");
+}
+
+static clstm_status code_cumulative(emitter *e, emit_step *s) {
     const emit_value *x = s->in[0];
-    int64_t axis;
-    emit_walk w = {.rank = x->rank, .n = 1};
-    if (!s->in[1]->known || !emit_is_fixed(&s->in[1]->known[0], &axis)) return emit_refuse(e, "CumSum along an axis that only the run knows");
-    if (axis < -x->rank || axis >= x->rank) return emit_refuse(e, "CumSum along an axis that the input does not have");
-    if (axis < 0) axis += x->rank;
-    bool exclusive = op_attr_int(s->n, "exclusive") != 0, reverse = op_attr_int(s->n, "reverse") != 0;
-    memcpy(w.dims, x->dims, sizeof x->dims);
-    UTIL_TRY(emit_strides(e, x->rank, x->dims, w.stride[0]));
-    const char *n = emit_size(e, &x->dims[axis]), *step = emit_size(e, &w.stride[0][axis]), *T = emit_ctype(emit_calc(x->type));
-    w.dims[axis] = emit_fixed(1);
-    const char *at = emit_say(e, "@0 + %s * %s", reverse ? emit_say(e, "(%s - 1 - k)", n) : "k", step), *v = emit_load(e, x->type, emit_say(e, "%s[%s]", emit_x(e, s, 0), at));
-    const char *put = emit_say(e, "y0[%s] = %s;", at, emit_store(e, x->type, "sum"));
-    return emit_loops(e, &w, emit_say(e, "%s sum = 0;\nfor (int k = 0; k < %s; k++) {\n    %s\n    %s\n}", T, n, exclusive ? put : emit_say(e, "sum += %s;", v),
-                                      exclusive ? emit_say(e, "sum += %s;", v) : put));
+    int64_t axis = 0;
+    emit_dim span[3] = {emit_fixed(1), emit_fixed(1), emit_fixed(1)};
+    if (s->in[1]->known) {
+        if (!emit_is_fixed(&s->in[1]->known[0], &axis)) return emit_pin(e, emit_symbols(&s->in[1]->known[0]));
+        if (axis < -x->rank || axis >= x->rank) return emit_refuse(e, emit_say(e, "%s along an axis that the input does not have", s->row->name));
+        if (axis < 0) axis += x->rank;
+        UTIL_TRY(emit_span(e, x->dims, 0, (int)axis, &span[0]));
+        span[1] = x->dims[axis];
+        UTIL_TRY(emit_span(e, x->dims, (int)axis + 1, x->rank, &span[2]));
+        emit_line(e, 1, "const int outer = %s, n = %s, inner = %s;", emit_size(e, &span[0]), emit_size(e, &span[1]), emit_size(e, &span[2]));
+    } else {
+        emit_line(e, 1, "const int64_t given = x1[0], axis = given < 0 ? given + %d : given;", x->rank);
+        emit_line(e, 1, "int outer = 1, n = 1, inner = 1;");
+        emit_line(e, 1, "if (axis < 0 || axis >= %d) { *bad = 1; return; }", x->rank);
+        for (int d = 0; d < x->rank; d++) emit_line(e, 1, "*(axis > %d ? &outer : axis == %d ? &n : &inner) *= %s;", d, d, emit_size(e, &x->dims[d]));
+    }
+    clstm_type calc = emit_calc(x->type);
+    bool real = calc == CLSTM_FLOAT || calc == CLSTM_DOUBLE, product = s->row->name[3] == 'P', exclusive = op_attr_int(s->n, "exclusive") != 0;
+    const char *v = emit_load(e, x->type, emit_say(e, "%s[at]", emit_x(e, s, 0))), *T = real ? "double" : "uint64_t", *to = real ? emit_store_double(e, x->type, "sum") : emit_say(e, "(%s)sum", emit_ctype(x->type));
+    const char *add = emit_say(e, "sum %s= (%s)%s;", product ? "*" : "+", T, v), *put = emit_say(e, "y0[at] = %s;", to);
+    emit_line(e, 1, "for (int o = 0; o < outer; o++)");
+    emit_line(e, 2, "for (int i = 0; i < inner; i++) {");
+    emit_line(e, 3, "%s sum = %d;", T, product);
+    emit_line(e, 3, "for (int k = 0; k < n; k++) {");
+    emit_line(e, 4, "const int at = (o * n + %s) * inner + i;", op_attr_int(s->n, "reverse") ? "n - 1 - k" : "k");
+    emit_line(e, 4, "%s", exclusive ? put : add);
+    emit_line(e, 4, "%s", exclusive ? add : put);
+    emit_line(e, 3, "}");
+    emit_line(e, 2, "}");
+    return CLSTM_OK;
 }
 
 /* ---- TopK: k times the best of those that come after the one before ------------------------------------------------------------------------------ */
@@ -198,8 +218,9 @@ static clstm_status code_topk(emitter *e, emit_step *s) {
 }
 
 #define REDUCE(op) {.name = op, .shape = shape_reduce, .code = code_reduce, .parameters = 2}
+#define CUMULATIVE(op) {.name = op, .shape = emit_shape_same, .code = code_cumulative, .plan = plan_cumulative}
 const emit_row emit_rows_reduce[] = {
     REDUCE("ReduceSum"), REDUCE("ReduceMean"), REDUCE("ReduceProd"), REDUCE("ReduceMax"), REDUCE("ReduceMin"), REDUCE("ReduceL1"), REDUCE("ReduceL2"), REDUCE("ReduceSumSquare"),
     REDUCE("ReduceLogSum"), REDUCE("ReduceLogSumExp"), {.name = "ArgMax", .shape = shape_arg, .code = code_arg}, {.name = "ArgMin", .shape = shape_arg, .code = code_arg},
-    {.name = "CumSum", .shape = emit_shape_same, .code = code_cumsum, .parameters = 2}, {.name = "TopK", .shape = shape_topk, .code = code_topk, .parameters = 2},
+    CUMULATIVE("CumSum"), CUMULATIVE("CumProd"), {.name = "TopK", .shape = shape_topk, .code = code_topk, .parameters = 2},
     {.name = NULL}};

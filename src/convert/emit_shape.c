@@ -134,9 +134,22 @@ static clstm_status shape_unsqueeze(emitter *e, emit_step *s) {
 }
 
 static clstm_status shape_identity(emitter *e, emit_step *s) {
-    if (s->n->n_out > 1 && s->out[1]) return emit_refuse(e, "Dropout's mask");
     UTIL_TRY(emit_shape_same(e, s));
     return same_elements(e, s);
+}
+
+/* At inference everything is kept: the mask is of ones. */
+static clstm_status plan_dropout(emitter *e, emit_step *s) {
+    (void)e;
+    if (s->out[0]) s->out[0]->base = s->in[0];
+    return CLSTM_OK;
+}
+static clstm_status code_dropout(emitter *e, emit_step *s) {
+    const emit_value *mask = s->out[1];
+    const char *one = emit_calc(mask->type) == mask->type ? "1" : emit_store(e, mask->type, "1.0f");
+    if (emit_gives(s, 0)) emit_line(e, 1, "(void)%s;", emit_x(e, s, 0));
+    emit_line(e, 1, "for (int i = 0; i < %s; i++) y1[i] = %s;", emit_size(e, &mask->count), one);
+    return CLSTM_OK;
 }
 
 /* ---- ConstantOfShape, Expand ----------------------------------------------------------------------------------------------------------------- */
@@ -201,6 +214,6 @@ static clstm_status code_expand(emitter *e, emit_step *s) {
 const emit_row emit_rows_shape[] = {
     {.name = "Shape", .shape = shape_shape, .code = code_known, .parameters = 1}, {.name = "Size", .shape = shape_size, .code = code_known, .parameters = 1},
     VIEW("Reshape", shape_reshape, 2), VIEW("Flatten", shape_flatten, 0), VIEW("Squeeze", shape_squeeze, 2), VIEW("Unsqueeze", shape_unsqueeze, 2),
-    VIEW("Identity", shape_identity, 0), VIEW("Dropout", shape_identity, 6),
+    VIEW("Identity", shape_identity, 0), {.name = "Dropout", .shape = shape_identity, .code = code_dropout, .plan = plan_dropout, .parameters = 6},
     {.name = "ConstantOfShape", .shape = shape_constant_of_shape, .code = code_constant_of_shape, .parameters = 1},
     {.name = "Expand", .shape = shape_expand, .code = code_expand, .parameters = 2}, {.name = NULL}};

@@ -45,6 +45,15 @@ void emit_line(emitter *e, int depth, const char *format, ...) {
     emit_put(&e->code, "\n");
 }
 
+void emit_call(emitter *e, const char *format, ...) {
+    va_list args;
+    emit_put(&e->calls, "%*s", 4 * (e->depth + 1), "");
+    va_start(args, format);
+    put(&e->calls, format, args);
+    va_end(args);
+    emit_put(&e->calls, "\n");
+}
+
 const char *emit_say(emitter *e, const char *format, ...) {
     va_list args, again;
     va_start(args, format);
@@ -188,4 +197,10 @@ const char *emit_store(emitter *e, clstm_type type, const char *value) {
     if (emit_calc(type) == type) return value;
     e->helpers |= type == CLSTM_FLOAT16 ? EMIT_WRITES_HALF : EMIT_WRITES_BFLOAT;
     return emit_say(e, "%s(%s)", type == CLSTM_FLOAT16 ? "to_half" : "to_bfloat", value);
+}
+
+const char *emit_store_double(emitter *e, clstm_type type, const char *value) {
+    if (emit_calc(type) == type) return emit_say(e, "(%s)(%s)", emit_ctype(type), value);
+    e->helpers |= EMIT_USES_ODD;
+    return emit_store(e, type, emit_say(e, "odd(%s)", value));
 }

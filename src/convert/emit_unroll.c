@@ -23,23 +23,23 @@ static bool known_int(const ir_value *v, int64_t *out) {
 }
 
 /* A node at the end of the graph, in order again by ir_graph_order. */
-static clstm_status new_node(ir_graph *g, const char *op, int n_in, int64_t axis, ir_node **out, clstm_error *err) {
+clstm_status emit_new_node(ir_graph *g, const char *op, int n_in, const int64_t *axis, ir_node **out, clstm_error *err) {
     ir_node *n = ir_node_new(g, op, "", 13, "", n_in, 1);
     if (!n || !(n->outputs[0] = ir_value_new(g, NULL))) return util_no_memory(err);
     n->outputs[0]->producer = n;
     n->op = ops_find("", op, 13, NULL);
     n->index = -1;
     *out = n;
-    if (axis < 0) return CLSTM_OK;
+    if (!axis) return CLSTM_OK;
     ir_attr *a = ir_attr_add(n, "axis", IR_ATTR_INT);
     if (!a) return util_no_memory(err);
-    a->v.i = axis;
+    a->v.i = *axis;
     return CLSTM_OK;
 }
 
-static clstm_status new_const(ir_graph *g, int rank, int64_t value, ir_value **out, clstm_error *err) {
+clstm_status emit_new_const(ir_graph *g, clstm_type type, int rank, int64_t value, ir_value **out, clstm_error *err) {
     int64_t one = 1;
-    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, rank, &one, &value);
+    clstm_tensor t = clstm_tensor_view(type, rank, &one, &value);      /* little-endian: of a bool the first byte */
     ir_const *c;
     UTIL_TRY(ir_const_new(&t, &c, err));
     *out = ir_value_new(g, NULL);
@@ -51,7 +51,7 @@ static clstm_status new_const(ir_graph *g, int rank, int64_t value, ir_value **o
 /* ---- Loop -------------------------------------------------------------------------------------------------------------------------------- */
 
 /* The condition that the body gives back stays true: it is the one it got, or a constant. */
-static bool stays_true(const ir_graph *body) {
+bool emit_stays_true(const ir_graph *body) {
     const ir_value *v = body->outputs[0];
     int64_t truth;
     for (int k = 0; k < 16 && is(v->producer, "Identity"); k++) v = v->producer->inputs[0];
@@ -63,7 +63,7 @@ static bool unrolls(const ir_node *n, int64_t *trips) {
     if (!is(n, "Loop") || n->n_bodies != 1 || n->n_in < 2 || !known_int(n->inputs[0], trips)) return false;
     const ir_graph *body = n->bodies[0];
     if (n->inputs[1] && (!known_int(n->inputs[1], &truth) || !truth)) return false;
-    if ((int)body->n_in != n->n_in || (int)body->n_out != n->n_out + 1 || !stays_true(body)) return false;
+    if ((int)body->n_in != n->n_in || (int)body->n_out != n->n_out + 1 || !emit_stays_true(body)) return false;
     for (size_t i = 0; i < body->n_nodes; i++)
         if (body->nodes[i]->n_bodies) return false;
     for (int i = 2; i < n->n_in; i++)
@@ -72,7 +72,7 @@ static bool unrolls(const ir_node *n, int64_t *trips) {
 }
 
 /* A body's value as it is in the step at hand. */
-static clstm_status current(ir_graph *g, const ir_graph *body, ir_value *v, ir_value **out, clstm_error *err) {
+clstm_status emit_current(ir_graph *g, const ir_graph *body, ir_value *v, ir_value **out, clstm_error *err) {
     *out = v;
     if (!v || v->graph != body) return CLSTM_OK;
     if (v->constant && !v->user) {
@@ -85,15 +85,24 @@ static clstm_status current(ir_graph *g, const ir_graph *body, ir_value *v, ir_v
     return *out ? CLSTM_OK : util_fail(err, CLSTM_INTERNAL, "a value of a loop without a place");
 }
 
-static clstm_status copy_node(ir_graph *g, const ir_graph *body, const ir_node *from, ir_node **out, clstm_error *err) {
+/* The attributes are the copy's own: tensors among them are counted. */
+clstm_status emit_copy_node(ir_graph *g, const ir_graph *body, const ir_node *from, ir_node **out, clstm_error *err) {
     ir_node *n = util_arena_alloc(g->arena, 1, sizeof *n);
     if (!n) return util_no_memory(err);
     *n = *from;
     n->graph = g;
+    n->n_attrs = 0;
+    for (int i = 0; i < from->n_attrs; i++) {
+        ir_attr *a = ir_attr_add(n, from->attrs[i].name, from->attrs[i].kind);
+        if (!a) return util_no_memory(err);
+        *a = from->attrs[i];
+        if (a->kind == IR_ATTR_TENSOR || a->kind == IR_ATTR_SPARSE) ir_const_ref(a->v.t);
+        for (size_t k = 0; a->kind == IR_ATTR_TENSORS && k < a->count; k++) ir_const_ref(a->v.tensors[k]);
+    }
     n->inputs = util_arena_alloc(g->arena, (size_t)from->n_in + 1, sizeof *n->inputs);
     n->outputs = util_arena_alloc(g->arena, (size_t)from->n_out + 1, sizeof *n->outputs);
     if (!n->inputs || !n->outputs) return util_no_memory(err);
-    for (int i = 0; i < n->n_in; i++) UTIL_TRY(current(g, body, from->inputs[i], &n->inputs[i], err));
+    for (int i = 0; i < n->n_in; i++) UTIL_TRY(emit_current(g, body, from->inputs[i], &n->inputs[i], err));
     for (int i = 0; i < n->n_out; i++) {
         if (!from->outputs[i]) continue;
         if (!(n->outputs[i] = ir_value_new(g, NULL))) return util_no_memory(err);
@@ -110,26 +119,27 @@ static clstm_status copy_step(ir_graph *g, const ir_node *loop, int64_t trip, ir
     ir_value *number;
     int states = loop->n_in - 2;
     for (size_t i = 0; i < body->n_values; i++) body->values[i]->user = NULL;
-    UTIL_TRY(new_const(g, 0, trip, &number, err));
+    UTIL_TRY(emit_new_const(g, CLSTM_INT64, 0, trip, &number, err));
     body->inputs[0]->user = number;
     body->inputs[1]->user = number;         /* true, and only its way out is looked at */
     for (int k = 0; k < states; k++) body->inputs[2 + k]->user = carried[k];
-    for (size_t i = 0; i < body->n_nodes; i++) UTIL_TRY(copy_node(g, body, body->nodes[i], &into[i], err));
-    for (int k = 0; k < states; k++) UTIL_TRY(current(g, body, body->outputs[1 + k], &carried[k], err));
+    for (size_t i = 0; i < body->n_nodes; i++) UTIL_TRY(emit_copy_node(g, body, body->nodes[i], &into[i], err));
+    for (int k = 0; k < states; k++) UTIL_TRY(emit_current(g, body, body->outputs[1 + k], &carried[k], err));
     return CLSTM_OK;
 }
 
 /* What each step gives out is stacked along a new first axis. */
 static clstm_status stack_scans(ir_graph *g, const ir_node *loop, ir_value *const *scans, int64_t trips, clstm_error *err) {
     int states = loop->n_in - 2, n = loop->n_out - states;
+    const int64_t first = 0;
     ir_value *axes;
     for (int k = 0; k < n; k++) {
         ir_node *whole, *one;
         if (!loop->outputs[states + k]) continue;
-        UTIL_TRY(new_node(g, "Concat", (int)trips, 0, &whole, err));
+        UTIL_TRY(emit_new_node(g, "Concat", (int)trips, &first, &whole, err));
         for (int64_t t = 0; t < trips; t++) {
-            UTIL_TRY(new_node(g, "Unsqueeze", 2, -1, &one, err));
-            UTIL_TRY(new_const(g, 1, 0, &axes, err));
+            UTIL_TRY(emit_new_node(g, "Unsqueeze", 2, NULL, &one, err));
+            UTIL_TRY(emit_new_const(g, CLSTM_INT64, 1, 0, &axes, err));
             one->inputs[0] = scans[t * n + k];
             one->inputs[1] = axes;
             whole->inputs[t] = one->outputs[0];
@@ -156,7 +166,7 @@ static clstm_status unroll(ir_graph *g, size_t at, int64_t trips, clstm_error *e
     if (!scanned) return util_no_memory(err);
     for (int64_t t = 0; t < trips; t++) {
         UTIL_TRY(copy_step(g, loop, t, carried, made + (size_t)t * body->n_nodes, err));
-        for (int k = 0; k < scans; k++) UTIL_TRY(current(g, body, body->outputs[1 + states + k], &scanned[t * scans + k], err));
+        for (int k = 0; k < scans; k++) UTIL_TRY(emit_current(g, body, body->outputs[1 + states + k], &scanned[t * scans + k], err));
     }
     for (int k = 0; k < states; k++)
         if (loop->outputs[k]) ir_replace_uses(g, loop->outputs[k], carried[k]);

@@ -54,6 +54,9 @@ static bool is_state(const int *states, int n, size_t i) {
     return false;
 }
 
+/* What is known at conversion is no parameter: a constant, or nothing at all. */
+static bool is_parameter(const emit_case *c, size_t i) { return !c->constant[i] && clstm_tensor_count(&c->in[i].tensor); }
+
 /* A function that calls NAME_run or NAME_step with pointers from two arrays. */
 static void put_call(const emit_case *c, int k, bool step, io_buffer *b) {
     char text[256];
@@ -62,7 +65,7 @@ static void put_call(const emit_case *c, int k, bool step, io_buffer *b) {
     io_puts(b, text);
     for (size_t i = 0; i < clstm_model_input_count(c->model); i++) {
         snprintf(text, sizeof text, ", in[%zu]", i);
-        if (!c->constant[i] && !(step && is_state(c->state_in, c->n_states, i))) io_puts(b, text);
+        if (is_parameter(c, i) && !(step && is_state(c->state_in, c->n_states, i))) io_puts(b, text);
     }
     for (size_t i = 0; i < clstm_model_output_count(c->model); i++) {
         snprintf(text, sizeof text, ", out[%zu]", i);
