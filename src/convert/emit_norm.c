@@ -114,7 +114,8 @@ static clstm_status code_training(emitter *e, emit_step *s) {
     const char *n = emit_size(e, &inner), *r = emit_size(e, &rows), *element = emit_say(e, "@0 + r * %s * %s + k", emit_size(e, &channels), n);
     const char *loop = emit_say(e, "for (int r = 0; r < %s; r++) for (int k = 0; k < %s; k++)", r, n), *v = emit_load(e, x->type, emit_say(e, "%s[%s]", emit_x(e, s, 0), element));
     for (int k = 1; k < 3; k++)
-        if (emit_gives(s, k)) moved[k] = emit_say(e, "\ny%d[@1] = %s;", k, emit_store_double(e, s->out[k]->type, emit_say(e, "%s * %s + %s * (1 - %s)", channel(e, s, 2 + k), momentum, own[k], momentum)));
+        if (!emit_gives(s, k)) moved[k] = emit_say(e, "\n(void)%s;", emit_x(e, s, 2 + k));
+        else moved[k] = emit_say(e, "\ny%d[@1] = %s;", k, emit_store_double(e, s->out[k]->type, emit_say(e, "%s * %s + %s * (1 - %s)", channel(e, s, 2 + k), momentum, own[k], momentum)));
     const char *value = emit_store(e, x->type, emit_say(e, "(%s)(%s * factor + shift)", emit_ctype(emit_calc(x->type)), v));
     return emit_loops(e, &w, emit_say(e, "double mean = 0, square = 0;\n%s mean += %s;\nmean /= (double)%s * %s;\n%s square += (%s - mean) * (%s - mean);\nsquare /= (double)%s * %s;\n"
                                       "const double factor = %s / sqrt(square + %s), shift = %s - factor * mean;\n%s%s%s%s",

@@ -14,6 +14,8 @@ typedef struct emit_case {
     compare_rule rule;
     int n_states, state_in[16], state_out[16];      /* pairs of ports that NAME_step carries: they are no parameters of it */
     bool step;                              /* the text must have NAME_step */
+    bool as_it_is;                          /* no input may be given at conversion */
+    bool bad;                               /* the inputs break a rule of the run: it must return 1 */
     bool with_main;                         /* a program of its own, run by emit_batch_main */
     /* filled by emit_batch_add */
     bool constant[16];                      /* input i was given at conversion: no parameter */

@@ -1,5 +1,7 @@
-/* Random graphs and random recurrent nodes: the emitted C, compiled in batches, against the runtime. emit-random graphs|cells FROM COUNT */
+/* Random graphs, random recurrent nodes and operators one by one: the emitted C, compiled in batches, against the runtime.
+ * emit-random graphs|cells FROM COUNT, or operators [NAME...] */
 #include "emit_batch.h"
+#include "operator_cases.h"
 #include "random_graph.h"
 
 #include "../oracle/onnx_writer.h"
@@ -32,6 +34,8 @@ static size_t bytes_of(const clstm_tensor *t) { return (size_t)clstm_tensor_coun
 static bool expect(trial *t, clstm_error *err) {
     clstm_session_options options = {.threads = 1};
     clstm_session *s;
+    t->c.in = t->in;
+    t->c.expected = t->out;
     if (clstm_model_input_count(t->c.model) > PORTS || clstm_model_output_count(t->c.model) > PORTS) { snprintf(err->message, sizeof err->message, "too many ports"); return false; }
     if (clstm_session_create(t->c.model, &options, &s, err) != CLSTM_OK) return false;
     bool ok = true;
@@ -46,8 +50,6 @@ static bool expect(trial *t, clstm_error *err) {
         t->out[i].tensor.data = copy;
     }
     clstm_session_destroy(s);
-    t->c.in = t->in;
-    t->c.expected = t->out;
     return ok;
 }
 
@@ -72,6 +74,34 @@ static trial *graph_trial(uint64_t seed) {
     }
     if (status == CLSTM_OK && expect(t, &err)) return t;
     fail(t, err.message);
+    trial_free(t);
+    return NULL;
+}
+
+/* A case of the table with data of a seed; open dimensions have 3 entries. */
+static trial *operator_trial(int which, uint64_t seed) {
+    trial *t = calloc(1, sizeof *t);
+    const operator_case *c = &operator_cases[which];
+    clstm_error err = {0};
+    if (!t) abort();
+    snprintf(t->c.name, sizeof t->c.name, "%.60s %llu", c->name, (unsigned long long)seed);
+    snprintf(t->text, sizeof t->text, "%s: %s", c->inputs, c->nodes);
+    t->c.rule = (compare_rule){c->loose ? 1e-2 : 1e-5, c->loose ? 1e-2 : 1e-6, -1};
+    t->c.as_it_is = true;
+    t->c.bad = c->bad;
+    pbuf m = operator_case_model(c);
+    clstm_status status = clstm_model_load_memory(m.data, m.n, NULL, NULL, &t->c.model, &err);
+    pb_free(&m);
+    for (size_t i = 0; status == CLSTM_OK && i < clstm_model_input_count(t->c.model); i++) {
+        const clstm_tensor *p = &clstm_model_input(t->c.model, i)->tensor;
+        int64_t dims[CLSTM_MAX_RANK];
+        for (int d = 0; d < p->rank; d++) dims[d] = p->dims[d] < 0 ? 3 : p->dims[d];
+        t->in[i] = (clstm_value){.kind = CLSTM_KIND_TENSOR, .tensor = clstm_tensor_view(p->type, p->rank, dims, NULL)};
+        t->in[i].tensor.data = operator_case_data(c, (int)i, &t->in[i].tensor, &seed);
+    }
+    bool ok = status == CLSTM_OK && expect(t, &err);
+    if (c->bad ? !ok && err.status == CLSTM_BAD_ARGUMENT : ok) return t;
+    fail(t, ok ? "the runtime takes it" : err.message);
     trial_free(t);
     return NULL;
 }
@@ -122,6 +152,30 @@ static void finish(emit_batch *b) {
     emit_batch_free(b);
 }
 
+static bool asked_for(int which, int n, char **names) {
+    for (int k = 0; k < n; k++)
+        if (!strcmp(operator_cases[which].name, names[k])) return true;
+    return !n;
+}
+
+/* Every case with three sets of data; one that says so must be refused, by these words. */
+static void run_operators(emit_batch *b, int n, char **names) {
+    char reason[1200];
+    bool refused;
+    for (int k = 0; operator_cases[k].name; k++)
+        for (uint64_t seed = 1; seed <= 3 && asked_for(k, n, names); seed++) {
+            trial *t = operator_trial(k, seed);
+            if (!t) continue;
+            const char *words = operator_cases[k].refused;
+            bool added = emit_batch_add(b, &t->c, reason, sizeof reason, &refused);
+            if (words && (added || !refused || !strstr(reason, words))) fail(t, added ? "not refused" : reason);
+            else if (words) passed++;
+            else if (!added) fail(t, reason);
+            if (!added) trial_free(t);
+            if (b->n == BATCH) finish(b);
+        }
+}
+
 /* A model whose every name tries to leave its string, its comment or its line. */
 static int write_hostile(const char *path) {
     static const char name[] = "*/ int injected = 1; /* \" \\\" ?\?/\" ?\?/\n#error injected \\\n%s%n \r\xc3\xa9 */";
@@ -167,8 +221,10 @@ int main(int argc, char **argv) {
     bool refused;
     int open = 0;
     if (argc == 3 && !strcmp(argv[1], "hostile")) return write_hostile(argv[2]);
-    if (argc != 4) { fprintf(stderr, "emit-random graphs|cells FROM COUNT, or hostile MODEL.onnx\n"); return 2; }
-    uint64_t from = strtoull(argv[2], NULL, 10), n = strtoull(argv[3], NULL, 10);
+    bool operators = argc >= 2 && !strcmp(argv[1], "operators");
+    if (operators) run_operators(&b, argc - 2, argv + 2);
+    else if (argc != 4) { fprintf(stderr, "emit-random graphs|cells FROM COUNT, operators [NAME...], or hostile MODEL.onnx\n"); return 2; }
+    uint64_t from = operators ? 0 : strtoull(argv[2], NULL, 10), n = operators ? 0 : strtoull(argv[3], NULL, 10);
     for (uint64_t seed = from; seed < from + n; seed++) {
         trial *t = argv[1][0] == 'g' ? graph_trial(seed) : cell_trial(seed);
         if (!t) continue;

@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int type_of(char letter) {
-    switch (letter) {
-    case 'f': return CLSTM_FLOAT;
-    case 'd': return CLSTM_DOUBLE;
-    case 'i': return CLSTM_INT64;
-    case 'b': return CLSTM_BOOL;
-    default: abort();
-    }
+clstm_type model_text_type(char letter) {
+    static const char letters[] = "fdibhgcuswnmq";
+    static const clstm_type types[] = {CLSTM_FLOAT, CLSTM_DOUBLE, CLSTM_INT64, CLSTM_BOOL, CLSTM_FLOAT16, CLSTM_BFLOAT16, CLSTM_INT8, CLSTM_UINT8, CLSTM_INT16, CLSTM_UINT16,
+                                       CLSTM_INT32, CLSTM_UINT32, CLSTM_UINT64};
+    const char *at = letter ? strchr(letters, letter) : NULL;
+    if (!at) abort();
+    return types[at - letters];
 }
 
 /* Cuts the next word off *s; NULL at the end. */
@@ -33,7 +32,7 @@ static void ports(pbuf *g, unsigned field, const char *list) {
         char *colon = strchr(w, ':'), *dims;
         if (colon) {
             *colon = 0;
-            pb_int(&tensor, 1, type_of(colon[1]));
+            pb_int(&tensor, 1, model_text_type(colon[1]));
             if ((dims = strchr(colon + 1, '['))) {
                 for (dims++; *dims && *dims != ']'; dims += *dims == ',') {
                     pbuf d = {0};
@@ -58,9 +57,10 @@ static void ports(pbuf *g, unsigned field, const char *list) {
 static void constant(pbuf *g, const char *name, char *text) {
     char letter = *text, *dims = strchr(text, '[') + 1, *end = strchr(dims, ']');
     *end = 0;
-    pbuf t = pb_tensor(name, type_of(letter), dims), data = {0};
+    pbuf t = pb_tensor(name, (int)model_text_type(letter), dims), data = {0};
     for (char *s = end + 1; *s;) {
         if (letter == 'i') { int64_t v = strtoll(s, &s, 10); pb_raw(&data, &v, 8); }
+        else if (letter == 'n') { int32_t v = (int32_t)strtol(s, &s, 10); pb_raw(&data, &v, 4); }
         else if (letter == 'b') { unsigned char v = (unsigned char)strtol(s, &s, 10); pb_raw(&data, &v, 1); }
         else if (letter == 'd') { double v = strtod(s, &s); pb_raw(&data, &v, 8); }
         else { float v = strtof(s, &s); pb_raw(&data, &v, 4); }
@@ -78,7 +78,7 @@ static void attribute(pbuf *node, char *text, pbuf *bodies) {
     if (*value == '@') {
         a = pb_attr(text, 5);
         pb_msg(&a, 6, bodies[atoi(value + 1)]);
-    } else if ((*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z')) {
+    } else if ((*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') || strstr(value, "->")) {
         a = pb_attr(text, 3);
         pb_text(&a, 4, value);
     } else if (strchr(value, ',')) {
