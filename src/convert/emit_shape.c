@@ -147,7 +147,7 @@ static clstm_status plan_dropout(emitter *e, emit_step *s) {
 static clstm_status code_dropout(emitter *e, emit_step *s) {
     const emit_value *mask = s->out[1];
     const char *one = emit_calc(mask->type) == mask->type ? "1" : emit_store(e, mask->type, "1.0f");
-    if (emit_gives(s, 0)) emit_line(e, 1, "(void)%s;", emit_x(e, s, 0));
+    emit_line(e, 1, "(void)%s;", emit_x(e, s, 0));
     emit_line(e, 1, "for (int i = 0; i < %s; i++) y1[i] = %s;", emit_size(e, &mask->count), one);
     return CLSTM_OK;
 }

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUES = 48, RANK = 4 };
+enum { VALUES = 48, RANK = 4, BODIES = 12 };
 typedef struct value { char name[12]; char type; int rank; int64_t dims[RANK]; bool used; } value;
-typedef struct maker { uint64_t state; value v[VALUES]; int n, constants; char text[60000]; size_t size; } maker;
+typedef struct maker { uint64_t state; value v[VALUES]; int n, constants; char text[60000]; size_t size; pbuf bodies[BODIES]; int n_bodies; } maker;
 
 double random_unit(uint64_t *s) {
     uint64_t z = *s += 0x9e3779b97f4a7c15u;
@@ -353,9 +353,61 @@ static void recur(maker *m, value *x) {
     if (state) made(m, 'f', 3, last);
 }
 
+/* Along an axis that the run gives: the place of a largest element, of which there are two. */
+static void of_run(maker *m, value *x) {
+    if (x->rank < 2 || count(x->rank, x->dims) > 2000) return;
+    int64_t two[2] = {1, 2}, all = -1;
+    say(m, "Reshape %s,%s > f%d; ", x->name, ints(m, 1, &all), m->n);
+    say(m, "Slice f%d,%s,%s > g%d; ", m->n, ints(m, 1, &(int64_t){0}), ints(m, 1, &two[0]), m->n);
+    say(m, "Neg g%d > n%d; Concat g%d,n%d > p%d axis=0; ArgMax p%d > a%d keepdims=0; ", m->n, m->n, m->n, m->n, m->n, m->n, m->n);
+    if (below(m, 2)) say(m, "CumSum %s,a%d > v%d exclusive=%d; ", x->name, m->n, m->n, below(m, 2));
+    else say(m, "Trilu %s,a%d > v%d upper=%d; ", x->name, m->n, m->n, below(m, 2));
+    made(m, 'f', x->rank, x->dims);
+}
+
+/* An If of the run's data, whose branches are functions of x. */
+static void branch(maker *m, value *x) {
+    if (m->n_bodies + 2 > BODIES || !x->rank || count(x->rank, x->dims) > 2000) return;
+    static const char *const ops[] = {"Tanh", "Sin", "Neg", "Softplus", "Identity"};
+    char text[80];
+    for (int k = 0; k < 2; k++) {
+        snprintf(text, sizeof text, below(m, 2) ? "%s %s > r" : "%s %s > q; Abs q > r", ops[below(m, 5)], x->name);
+        m->bodies[m->n_bodies + k] = model_text_graph("", "r", text, NULL);
+    }
+    say(m, "ReduceSum %s > s%d keepdims=0; Greater s%d,%s > c%d; ", x->name, m->n, m->n, floats(m, 0, NULL), m->n);
+    say(m, "If c%d > v%d then_branch=@%d else_branch=@%d; ", m->n, m->n, m->n_bodies, m->n_bodies + 1);
+    m->n_bodies += 2;
+    made(m, 'f', x->rank, x->dims);
+}
+
+/* A Scan along the first axis, with a state like one step. */
+static void scan(maker *m, value *x) {
+    if (m->n_bodies == BODIES || x->rank < 2 || count(x->rank, x->dims) > 800) return;
+    char ports[160], state[16];
+    int64_t one = 0;
+    int back = below(m, 2);
+    snprintf(ports, sizeof ports, "s:f x:f");
+    m->bodies[m->n_bodies] = model_text_graph(ports, "t o", below(m, 2) ? "Add s,x > a; Tanh a > t; Sub t,x > o" : "Mul s,x > a; Add a,x > t; Identity s > o", NULL);
+    say(m, "Gather %s,%s > w%d; Squeeze w%d,%s > z%d; ", x->name, ints(m, 1, &one), m->n, m->n, ints(m, 1, &one), m->n);
+    snprintf(state, sizeof state, "z%d", m->n);
+    say(m, "Scan %s,%s > v%d,v%d num_scan_inputs=1 scan_input_directions=%d, body=@%d; ", state, x->name, m->n, m->n + 1, back, m->n_bodies++);
+    made(m, 'f', x->rank - 1, x->dims + 1);
+    made(m, 'f', x->rank, x->dims);
+}
+
+static void local(maker *m, value *x) {
+    if (x->rank < 2 || x->dims[1] > 40) return;
+    switch (below(m, 3)) {
+    case 0: say(m, "LRN %s > v%d size=%d alpha=0.3; ", x->name, m->n, 1 + below(m, 4)); break;
+    case 1: say(m, "LpNormalization %s > v%d axis=%d p=%d; ", x->name, m->n, below(m, x->rank) - x->rank, 1 + below(m, 2)); break;
+    default: say(m, "Hardmax %s > v%d axis=%d; ", x->name, m->n, below(m, x->rank)); break;
+    }
+    made(m, 'f', x->rank, x->dims);
+}
+
 pbuf random_graph(uint64_t seed, int64_t *n, int64_t *t, char *text, size_t size) {
     static void (*const nodes[])(maker *, value *) = {unary, unary, binary, binary, matmul, scores, transpose, reshape, slice, slice, join, reduce, along, pad, repeat, gather, look_up, best, choose,
-                                                      normalise, convolve, pool, recur, recur};
+                                                      normalise, convolve, pool, recur, recur, of_run, branch, scan, local};
     maker *m = calloc(1, sizeof *m);
     if (!m) abort();
     m->state = seed * 77 + 1;
@@ -380,7 +432,7 @@ pbuf random_graph(uint64_t seed, int64_t *n, int64_t *t, char *text, size_t size
         if (!m->v[i].used && m->v[i].type == 'f') { snprintf(outputs + strlen(outputs), sizeof outputs - strlen(outputs), "%s ", m->v[i].name); any = true; }
     if (!any) { say(m, "Tanh x > z; "); strcpy(outputs, "z"); }
     if (text) snprintf(text, size, "%s -> %s", m->text, outputs);
-    pbuf model = pb_model(model_text_graph(inputs, outputs, m->text, NULL));
+    pbuf model = pb_model(model_text_graph(inputs, outputs, m->text, m->bodies));
     free(m);
     return model;
 }

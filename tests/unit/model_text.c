@@ -78,12 +78,16 @@ static void attribute(pbuf *node, char *text, pbuf *bodies) {
     if (*value == '@') {
         a = pb_attr(text, 5);
         pb_msg(&a, 6, bodies[atoi(value + 1)]);
-    } else if ((*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') || strstr(value, "->")) {
+    } else if ((*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') || !strncmp(value, "...", 3)) {
         a = pb_attr(text, 3);
         pb_text(&a, 4, value);
     } else if (strchr(value, ',')) {
         a = pb_attr(text, 7);
-        for (char *s = value; *s; s += *s == ',') pb_int(&a, 8, strtoll(s, &s, 10));
+        for (char *s = value, *from; *s; s += *s == ',') {
+            from = s;
+            pb_int(&a, 8, strtoll(s, &s, 10));
+            if (s == from) abort();
+        }
     } else if (strchr(value, '.')) {
         a = pb_attr(text, 1);
         pb_float(&a, 2, strtof(value, NULL));
