@@ -92,13 +92,6 @@ clstm_status emit_copy_node(ir_graph *g, const ir_graph *body, const ir_node *fr
     *n = *from;
     n->graph = g;
     n->n_attrs = 0;
-    for (int i = 0; i < from->n_attrs; i++) {
-        ir_attr *a = ir_attr_add(n, from->attrs[i].name, from->attrs[i].kind);
-        if (!a) return util_no_memory(err);
-        *a = from->attrs[i];
-        if (a->kind == IR_ATTR_TENSOR || a->kind == IR_ATTR_SPARSE) ir_const_ref(a->v.t);
-        for (size_t k = 0; a->kind == IR_ATTR_TENSORS && k < a->count; k++) ir_const_ref(a->v.tensors[k]);
-    }
     n->inputs = util_arena_alloc(g->arena, (size_t)from->n_in + 1, sizeof *n->inputs);
     n->outputs = util_arena_alloc(g->arena, (size_t)from->n_out + 1, sizeof *n->outputs);
     if (!n->inputs || !n->outputs) return util_no_memory(err);
@@ -108,6 +101,13 @@ clstm_status emit_copy_node(ir_graph *g, const ir_graph *body, const ir_node *fr
         if (!(n->outputs[i] = ir_value_new(g, NULL))) return util_no_memory(err);
         n->outputs[i]->producer = n;
         from->outputs[i]->user = n->outputs[i];
+    }
+    for (int i = 0; i < from->n_attrs; i++) {
+        ir_attr *a = ir_attr_add(n, from->attrs[i].name, from->attrs[i].kind);
+        if (!a) return util_no_memory(err);
+        *a = from->attrs[i];
+        if (a->kind == IR_ATTR_TENSOR || a->kind == IR_ATTR_SPARSE) ir_const_ref(a->v.t);
+        for (size_t k = 0; a->kind == IR_ATTR_TENSORS && k < a->count; k++) ir_const_ref(a->v.tensors[k]);
     }
     *out = n;
     return CLSTM_OK;

@@ -94,6 +94,8 @@ const operator_case operator_cases[] = {
     {MODEL("Scan of a batch", 8, "s:f[3,2] x:f[3,4,2]", "f y", "Scan ,s,x > f,y num_scan_inputs=1 body=@0"), BODIES("s:f[2] x:f[2]", "t t", "Mul s,x > p; Tanh p > t")},
     {MODEL("Scan of a batch of lengths", 8, "n:i[3] s:f[3,2] x:f[3,4,2] v:f[3,4]", "f y z", "Scan n,s,x,v > f,y,z num_scan_inputs=2 directions=1,0 body=@0"),
      BODIES("s:f[2] x:f[2] v:f[]", "t:f[2] t:f[2] w:f[]", "Mul s,x > p; Add p,v > t; Sin v > w"), .ranges = "0..4"},
+    {MODEL("Scan of a batch of integers", 8, "n:i[3] x:i[3,4]", "y", "Scan n,x > y num_scan_inputs=1 body=@0"), BODIES("x:i[]", "t:i[]", "Neg x > t"), .ranges = "0..3,1..9"},
+    {MODEL("Scan of a batch of no length", 8, "n:i[3] x:i[3,4]", "y", "Scan n,x > y num_scan_inputs=1 body=@0"), BODIES("x:i[]", "t:i[]", "Neg x > t"), .ranges = "-3..-1,1..9", .bad = true},
     {MODEL("Scan of a batch too long", 8, "n:i[3] s:f[3,2] x:f[3,4,2]", "f y", "Scan n,s,x > f,y num_scan_inputs=1 body=@0"), BODIES("s:f[2] x:f[2]", "t t", "Mul s,x > p; Tanh p > t"), .ranges = "5..6", .bad = true},
     /* ---- elements moved */
     {MODEL("Trilu of the run", 17, "x:f[2,3,4] k:i[]", "y", "Trilu x,k > y"), .ranges = "0..1,-3..4"},
@@ -165,6 +167,11 @@ const operator_case operator_cases[] = {
      .ranges = "-128..127,-9..9,-128..127,-9..9,-9..9"},
     {MODEL("QuantizeLinear in blocks", 21, "x:f[2,5,3] s:f[2,3,3] z:u[2,3,3]", "y", "Abs s > a; k = f[] 0.01; Add a,k > b; QuantizeLinear x,b,z > y axis=1 block_size=2"), .ranges = "0..1,0..1,90..160"},
     {MODEL("DequantizeLinear in blocks", 21, "x:c[4,6] s:f[4,2] z:c[4,2]", "y", "DequantizeLinear x,s,z > y block_size=3"), .ranges = "-128..127,0..1,-9..9"},
+    /* ---- tables of a known size */
+    {MODEL("Windows", 17, "x:f[7]", "y z w", "k = i[] 7; HannWindow k > a; HammingWindow k > b periodic=0; BlackmanWindow k > c; Mul x,a > y; Mul x,b > z; Mul x,c > w")},
+    {MODEL("Window as long as the input", 17, "x:f[?n]", "y", "Shape x > k; i = i[] 0; Gather k,i > n; HannWindow n > a; Mul x,a > y")},
+    {MODEL("Window of the run", 17, "k:i[] x:f[3]", "y", "HannWindow k > a; Mul x,a > y"), .ranges = "3..3", .refused = "HannWindow"},
+    {MODEL("MelWeightMatrix", 17, "x:f[2,9]", "y", "b = i[] 4; n = i[] 16; r = i[] 8000; l = f[] 100; h = f[] 3900; MelWeightMatrix b,n,r,l,h > m; MatMul x,m > y")},
     /* ---- Einsum */
     {MODEL("Einsum of an ellipsis", 17, "x:f[2,3,4] y:f[2,4,5]", "z", "Einsum x,y > z equation=...ij,...jk->...ik")},
     {MODEL("Einsum that repeats an ellipsis", 17, "x:f[2,1,3,4] y:f[2,4,5]", "z", "Einsum x,y > z equation=...ij,...jk")}, {MODEL("Einsum that sums an ellipsis", 17, "x:f[2,3,4]", "z", "Einsum x > z equation=...i->i")},
