@@ -94,7 +94,7 @@ INLINE void vf_gates(const ISA(gate_limits) *l, vf *x, const int count, const un
         } else
             p[i] = one + vf_scale_normal(one + p[i], n[i]);
     }
-    SIDE_BY_SIDE x[i] = tanhs >> i & 1 ? vf_or_sign(vf_ratio(p[i], p[i] + vf_set(2.0f)), x[i]) : vf_ratio(one, p[i]);
+    SIDE_BY_SIDE x[i] = tanhs >> i & 1 ? vf_or_sign(vf_ratio(p[i], p[i] + vf_set(2.0f), 0), x[i]) : vf_ratio(one, p[i], 1);
 #undef SIDE_BY_SIDE
 }
 

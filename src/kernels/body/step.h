@@ -130,6 +130,9 @@ INLINE void ISA(step_blocks)(const kernel_step *s, const kernel_packed *m, ISA(s
     } while (0)
 enum { CELLS_AT_ONCE = 2 };
 
+/* The row of a block's cell: several rows have one panel, several panels one row. */
+INLINE int ISA(cell_row)(const ISA(step_block) *b, int cell) { return b->np == 1 ? cell : 0; }
+
 /* epilogue##_of(b) runs epilogue(b, any): a caller's own activations in a function apart, so that their calls cost the default ones no
    register. */
 #define EPILOGUE(epilogue)                                                                                      \
@@ -164,7 +167,7 @@ INLINE void ISA(lstm_cells)(ISA(step_block) *b, int first, const int count, cons
     vf g[3 * CELLS_AT_ONCE], o[2 * CELLS_AT_ONCE], c[CELLS_AT_ONCE];
     UNROLL
     for (int n = 0; n < count; n++) {
-        int r = (first + n) / b->np, q = (first + n) % b->np;
+        int r = ISA(cell_row)(b, first + n), q = first + n - r * b->np;
         const float *sum = b->sum[r] + q * 4 * VL;
         row[n] = s->rows + b->row0 + r;
         unit[n] = (b->p + q) * VL;
@@ -243,7 +246,7 @@ INLINE void ISA(gru_cells)(ISA(step_block) *b, int first, const int count, const
     vf g[2 * CELLS_AT_ONCE], n[CELLS_AT_ONCE], xh[CELLS_AT_ONCE];
     UNROLL
     for (int i = 0; i < count; i++) {
-        int r = (first + i) / b->np, q = (first + i) % b->np;
+        int r = ISA(cell_row)(b, first + i), q = first + i - r * b->np;
         const float *sum = b->sum[r] + q * 3 * VL;
         row[i] = b->s->rows + b->row0 + r;
         unit[i] = (b->p + q) * VL;

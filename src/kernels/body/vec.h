@@ -31,8 +31,8 @@ INLINE vf vf_clamp(vf x, float lo, float hi) { return vf_max(vf_set(lo), vf_min(
 /* y with x's sign bit added: y has x's sign already or is zero */
 INLINE vf vf_or_sign(vf y, vf x) { return (vf)((vi)y | ((vi)x & vi_set(INT32_MIN))); }
 #ifndef VF_RATIO
-/* a / b for 0 <= a <= b, where the level has nothing faster */
-INLINE vf vf_ratio(vf a, vf b) { return a / b; }
+/* a / b for 0 <= a <= b, where the level has nothing faster; infinite: b may be */
+INLINE vf vf_ratio(vf a, vf b, const int infinite) { return (void)infinite, a / b; }
 #endif
 INLINE vf vf_abs(vf x) { return (vf)((vi)x & vi_set(INT32_MAX)); }
 

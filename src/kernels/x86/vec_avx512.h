@@ -40,14 +40,15 @@ INLINE vf vf_pow2(vf n) { return _mm512_scalef_ps(_mm512_set1_ps(1.0f), n); }
 /* v * 2^n, v in [0.7, 1.5], for whole n in [-126, 128]; infinite at 128 or where it overflows */
 INLINE vf vf_scale_normal(vf v, vf n) { return _mm512_scalef_ps(v, n); }
 
-/* a / b within an ULP or so for 0 <= a <= b, b not subnormal; 0 for infinite b.  A division of 16 lanes holds up its port five times
-   as long as one step of Newton's from 14 bits. */
+/* a / b within an ULP or so for 0 <= a <= b, b not subnormal; 0 for infinite b, if there can be one.  A division of 16 lanes holds up
+   its port five times as long as one step of Newton's from 14 bits. */
 #define VF_RATIO
-INLINE vf vf_ratio(vf a, vf b)
+INLINE vf vf_ratio(vf a, vf b, const int infinite)
 {
     vf r = _mm512_rcp14_ps(b);
     vf rest = _mm512_fnmadd_ps(b, r, _mm512_set1_ps(1.0f));
-    return a * _mm512_maskz_fmadd_ps(_mm512_cmp_ps_mask(b, _mm512_set1_ps(__builtin_inff()), _CMP_NEQ_UQ), r, rest, r);
+    __mmask16 finite = infinite ? _mm512_cmp_ps_mask(b, _mm512_set1_ps(__builtin_inff()), _CMP_NEQ_UQ) : 0xffff;
+    return a * _mm512_maskz_fmadd_ps(finite, r, rest, r);
 }
 
 INLINE vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
