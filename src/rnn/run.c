@@ -3,7 +3,6 @@
 
 #include "rnn/share.h"
 #include "tensor/tensor.h"
-#include "util/cpu.h"
 
 #include <limits.h>
 #include <math.h>
@@ -188,7 +187,7 @@ clstm_status rnn_prepare(op_ctx *ctx) {
     job.padded = w.padded;
     job.single = job.fused && job.z.t == 1 && !job.split;
     job.panel_units = w.units;
-    rnn_share_out(&job, util_pool_threads(ctx->env->pool), util_pool_team_most(ctx->env->pool) > 1, util_cpu_core_cache());
+    rnn_share_out(&job, util_pool_threads(ctx->env->pool));
     int64_t rows = job.parts > 1 ? job.z.b : job.z.b * s->directions / job.n_lanes;
     job.chunk = rows >= CHUNK_ROWS || rows == 0 ? 1 : CHUNK_ROWS / rows;
     if (job.chunk > job.z.t) job.chunk = job.z.t;

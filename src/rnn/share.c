@@ -1,12 +1,11 @@
-/* rnn/share: directions go to threads of their own; within a direction batch rows are shared out when they are enough and a core's cache
- * holds all of R (no meeting until the end), else the panels of each step (a meeting after each, but every core keeps its own part of R). */
+/* rnn/share: directions go to threads of their own; within a direction batch rows are shared out when they are enough (no meeting until
+ * the end), else the panels of each step (a meeting after each, but every core keeps its own part of R in its own cache). */
 #include "rnn/share.h"
 
 /* Multiply-adds of a step below which a thread's share does not pay for the meeting at its end, and of a whole call below which it
  * does not pay to wake a sleeping thread; rows of a lane from which sharing out rows is as fast as sharing out panels, as long as the
- * weights of a step are in the core's cache; rows whose multiply-adds hide the stream of weights from the cache behind it, up to
- * NEAR_BYTES of them. A meeting takes as long as MEETING multiply-adds. */
-enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 4, HIDING_ROWS = 16, NEAR_BYTES = 2 << 20, MEETING = 28000 };
+ * weights of a step are not more than a core's own cache holds. A meeting takes as long as MEETING multiply-adds. */
+enum { WORTH_SHARING = 40000, WORTH_WAKING = 300000, LANE_ROWS = 4, CORE_CACHE = 2 << 20, MEETING = 28000 };
 
 static int common_divisor(int a, int b) { return b ? common_divisor(b, a % b) : a; }
 
@@ -15,23 +14,17 @@ static double units(const rnn_job *j) { return (double)(j->spec->directions * j-
 
 double rnn_work(const rnn_job *j) { return units(j) * (double)(j->z.h + j->z.i) * (double)j->z.t; }
 
-/* May rows of a step with so many bytes of weights go to lanes of their own? */
-static bool rows_apart(const rnn_job *j, int64_t rows, double weights, bool team, int64_t cache) {
-    if (rows < (j->fused ? LANE_ROWS : 1)) return false;
-    return !j->fused || weights < (double)cache || ((rows >= HIDING_ROWS || !team) && weights <= NEAR_BYTES);
-}
-
-void rnn_share_out(rnn_job *j, int threads, bool team, int64_t cache) {
+void rnn_share_out(rnn_job *j, int threads) {
     int64_t d = j->spec->directions;
     double step = units(j) * (double)(j->z.h + (j->single ? j->z.i : 0));
     j->n_lanes = (int)d;
     j->parts = 1;
     if (threads < 2 || j->trace || step < WORTH_SHARING || rnn_work(j) < WORTH_WAKING) return;
     int64_t ways = threads / common_divisor(threads, (int)d);       /* of each direction */
-    int64_t panels = (j->padded + j->panel_units - 1) / j->panel_units;
+    int64_t least = j->fused ? LANE_ROWS : 1, panels = (j->padded + j->panel_units - 1) / j->panel_units;
     double weights = step / (double)(d * j->z.b) * (double)j->real;
     j->together = true;
-    if (rows_apart(j, j->z.b / ways, weights, team, cache)) j->n_lanes = (int)(d * ways);
+    if (j->z.b >= ways * least && (weights <= CORE_CACHE || !j->fused)) j->n_lanes = (int)(d * ways);
     else if (j->fused) {
         j->parts = (int)(ways < panels ? ways : panels);
         j->n_lanes = (int)d * j->parts;

@@ -4,9 +4,8 @@
 
 #include "rnn/loop.h"
 
-/* Sets the job's lanes, parts and together for so many threads, which can meet between steps (team) or must be called anew for each;
- * cache: bytes that a core has to itself. */
-void rnn_share_out(rnn_job *j, int threads, bool team, int64_t cache);
+/* Sets the job's lanes, parts and together for so many threads. */
+void rnn_share_out(rnn_job *j, int threads);
 /* Multiply-adds of a call; and what it takes as shared out, meetings included, in multiply-adds of one thread. */
 double rnn_work(const rnn_job *j);
 double rnn_shared_cost(const rnn_job *j);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
-#include <unistd.h>
 
 /* Not in sanitizer builds: the header's own test of a feature's bit shifts into the sign. */
 #if defined(HAVE_CPU_FEATURE_ACTIVE) && !defined(CLSTM_SANITIZED)
@@ -58,15 +57,6 @@ static util_cpu_level detect(void)
     return UTIL_CPU_GENERIC;
 }
 #endif
-
-int64_t util_cpu_core_cache(void)
-{
-    long bytes = -1;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-    return bytes > 0 ? bytes : 1 << 20;
-}
 
 const char *util_cpu_name(util_cpu_level level)
 {

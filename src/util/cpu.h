@@ -2,8 +2,6 @@
 #ifndef CLSTM_UTIL_CPU_H
 #define CLSTM_UTIL_CPU_H
 
-#include <stdint.h>
-
 /* The ladder; a level includes everything below it that the architecture has. */
 typedef enum util_cpu_level {
     UTIL_CPU_GENERIC, /* what the compiler's baseline gives */
@@ -17,9 +15,6 @@ util_cpu_level util_cpu_detect(void);
 
 /* The same, capped by the environment variable CLSTM_CPU (generic, neon, avx2 or avx512; anything else is ignored). */
 util_cpu_level util_cpu_get(void);
-
-/* Bytes of the cache that a core has to itself (level 2), or a guess where the system does not say. */
-int64_t util_cpu_core_cache(void);
 
 /* "generic", "neon", "avx2", "avx512". */
 const char *util_cpu_name(util_cpu_level level);

@@ -6,7 +6,6 @@
 #include "ir/op.h"
 #include "rnn/weights.h"
 #include "rnn/rnn.h"
-#include "rnn/share.h"
 #include "rnn/trace.h"
 #include "tensor/tensor.h"
 
@@ -518,25 +517,8 @@ START_TEST(cancelled) {
 }
 END_TEST
 
-/* Which threads get rows of their own and which parts of the panels, by whether a core's cache holds R. */
-START_TEST(shared_out) {
-    const struct { int64_t h, b; bool team; int64_t cache; int n_lanes, parts; } want[] = {
-        {256, 8, true, 2 << 20, 2, 1}, {256, 8, true, 1 << 20, 2, 2}, {256, 8, false, 1 << 20, 2, 1}, {256, 32, true, 1 << 20, 2, 1},
-        {256, 6, true, 2 << 20, 2, 2}, {512, 64, true, 1 << 20, 2, 2}, {512, 64, true, 8 << 20, 2, 1}, {32, 1, true, 2 << 20, 1, 1},
-    };
-    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
-        const rnn_spec spec = {.kind = RNN_LSTM, .gates = 4, .directions = 1};
-        rnn_job j = {.spec = &spec, .fused = true, .real = sizeof(float), .padded = want[i].h, .panel_units = 16};
-        j.z = (rnn_sizes){.t = 100, .b = want[i].b, .i = want[i].h, .h = want[i].h, .type = CLSTM_FLOAT};
-        rnn_share_out(&j, 2, want[i].team, want[i].cache);
-        ck_assert_msg(j.n_lanes == want[i].n_lanes && j.parts == want[i].parts, "case %zu: %d lanes, %d parts", i, j.n_lanes, j.parts);
-    }
-}
-END_TEST
-
 Suite *unit_suite(void) {
     Suite *s = suite_create("rnn");
-    unit_add(s, "shared out", shared_out);
     unit_add_loop(s, "small cases", small_cases, 0, 8);
     unit_add_loop(s, "large cases", large_cases, 0, 12);
     unit_add_loop(s, "ONNX Runtime's reading", onnxruntime_cases, 0, 2);
