@@ -22,21 +22,6 @@ ir_node *edit_node(ir_graph *g, const char *op, int version, int n_in, ir_value 
 
 clstm_status edit_check(ir_node *n, clstm_error *err) { return n ? op_check_node(n, err) : err->status; }
 
-ir_value *edit_const(ir_graph *g, const clstm_tensor *t, clstm_error *err) {
-    ir_const *c = NULL;
-    ir_value *v = ir_value_new(g, NULL);
-    if (!v) { util_no_memory(err); return NULL; }
-    if (ir_const_new(t, &c, err) != CLSTM_OK) return NULL;
-    ir_value_set_const(v, c);
-    ir_const_unref(c);
-    return v;
-}
-
-ir_value *edit_ints(ir_graph *g, int rank, int64_t n, const int64_t *values, clstm_error *err) {
-    clstm_tensor t = clstm_tensor_view(CLSTM_INT64, rank, &n, (void *)(uintptr_t)values);
-    return edit_const(g, &t, err);
-}
-
 clstm_status edit_set_input(ir_node *n, int i, ir_value *v, clstm_error *err) {
     if (i >= n->n_in) {
         ir_value **longer = util_arena_alloc(n->graph->arena, (size_t)i + 1, sizeof *longer);

@@ -6,8 +6,6 @@
 
 ir_node *edit_node(ir_graph *g, const char *op, int version, int n_in, ir_value *const *in, ir_value *out /* NULL: a new value */, clstm_error *err);
 clstm_status edit_check(ir_node *n, clstm_error *err);          /* when its attributes are complete; NULL: the error that stands in err */
-ir_value *edit_const(ir_graph *g, const clstm_tensor *t, clstm_error *err);
-ir_value *edit_ints(ir_graph *g, int rank, int64_t n, const int64_t *values, clstm_error *err);
 clstm_status edit_set_input(ir_node *n, int i, ir_value *v, clstm_error *err);     /* past the last: the list grows */
 clstm_status edit_set_int(ir_node *n, const char *name, int64_t value, clstm_error *err);
 clstm_status edit_set_float(ir_node *n, const char *name, float value, clstm_error *err);

@@ -40,11 +40,7 @@ clstm_status emit_new_node(ir_graph *g, const char *op, int n_in, const int64_t 
 clstm_status emit_new_const(ir_graph *g, clstm_type type, int rank, int64_t value, ir_value **out, clstm_error *err) {
     int64_t one = 1;
     clstm_tensor t = clstm_tensor_view(type, rank, &one, &value);      /* little-endian: of a bool the first byte */
-    ir_const *c;
-    UTIL_TRY(ir_const_new(&t, &c, err));
-    *out = ir_value_new(g, NULL);
-    if (*out) ir_value_set_const(*out, c);
-    ir_const_unref(c);
+    *out = ir_constant(g, &t, err);
     return *out ? CLSTM_OK : util_no_memory(err);
 }
 

@@ -55,14 +55,14 @@ static clstm_status read_state(lint *l, const ir_node *n, int input, int axis, s
 /* [D, batch of X, H] */
 static clstm_status state_shape(lint *l, ir_node *n, int axis, const clstm_tensor *t, ir_value **out) {
     ir_graph *g = n->graph;
-    ir_value *which = edit_ints(g, 1, 1, &(int64_t){axis ? 1 : 0}, l->err), *parts[3];
+    ir_value *which = ir_constant_ints(g, 1, 1, &(int64_t){axis ? 1 : 0}, l->err), *parts[3];
     if (!which) return l->err->status;
     ir_node *shape = edit_node(g, "Shape", n->version, 1, &n->inputs[RNN_X], NULL, l->err);
     UTIL_TRY(edit_check(shape, l->err));
     ir_node *batch = edit_node(g, "Gather", n->version, 2, (ir_value *[]){shape->outputs[0], which}, NULL, l->err);
     UTIL_TRY(edit_check(batch, l->err));
     for (int d = 0; d < 3; d++)
-        if (!(parts[d] = d == axis ? batch->outputs[0] : edit_ints(g, 1, 1, &t->dims[d], l->err))) return l->err->status;
+        if (!(parts[d] = d == axis ? batch->outputs[0] : ir_constant_ints(g, 1, 1, &t->dims[d], l->err))) return l->err->status;
     ir_node *whole = edit_node(g, "Concat", n->version, 3, parts, NULL, l->err);
     if (whole) UTIL_TRY(edit_set_int(whole, "axis", 0, l->err));
     UTIL_TRY(edit_check(whole, l->err));
@@ -79,7 +79,7 @@ static clstm_status stretch(lint *l, ir_node *n, int input, int axis, const stat
     UTIL_TRY(ir_const_data(s->c, &data, l->err));
     row.dims[axis] = 1;
     row.data = NULL;
-    ir_value *small = edit_const(g, &row, l->err), *shape = s->shape;
+    ir_value *small = ir_constant(g, &row, l->err), *shape = s->shape;
     if (!small) return l->err->status;
     size_t bytes = (size_t)tensor_span(t, axis + 1, 3) * clstm_type_size(t->type);
     for (int64_t o = 0; o < (axis ? t->dims[0] : 1); o++)

@@ -57,7 +57,7 @@ static clstm_status take_last(lint *l, ir_node *n) {
     const ir_const *index = lint_constant(l, n->inputs[1]);
     int64_t last = -1;
     clstm_tensor t = clstm_tensor_view(CLSTM_INT64, index->tensor.rank, index->tensor.dims, &last);
-    ir_value *start = edit_const(g, &t, l->err), *end = slice ? edit_ints(g, 1, 1, &(int64_t){INT64_MAX}, l->err) : NULL;
+    ir_value *start = ir_constant(g, &t, l->err), *end = slice ? ir_constant_ints(g, 1, 1, &(int64_t){INT64_MAX}, l->err) : NULL;
     if (!start || (slice && !end)) return l->err->status;
     n->inputs[1] = start;
     if (slice) n->inputs[2] = end;
@@ -121,7 +121,7 @@ static clstm_status span_of(lint *l, ir_node *n, const trial *known, const ir_gr
     if (steps) snprintf(had, sizeof had, "the example had %lld", (long long)steps);
     if (!lint_found(l, n, flags, "steps %lld to %lld of a sequence of any length are taken by their numbers: %s", (long long)start, (long long)end - 1, had))
         return CLSTM_OK;
-    ir_value *to = edit_ints(n->graph, 1, 1, &(int64_t){left ? -left : INT64_MAX}, l->err);
+    ir_value *to = ir_constant_ints(n->graph, 1, 1, &(int64_t){left ? -left : INT64_MAX}, l->err);
     if (!to) return l->err->status;
     n->inputs[2] = to;
     return CLSTM_OK;

@@ -78,7 +78,7 @@ static clstm_status shrink(const trial *t, const trial_mend *m, ir_const *c, ir_
     UTIL_TRY(ir_const_data(c, &data, t->l->err));
     for (int d = 0; d < m->rank; d++) if (m->open[d]) small.dims[d] = 1;
     small.data = NULL;
-    if (!(*out = edit_const(g, &small, t->l->err))) return t->l->err->status;
+    if (!(*out = ir_constant(g, &small, t->l->err))) return t->l->err->status;
     size_t width = clstm_type_size(small.type);
     for (int64_t i = 0, n = clstm_tensor_count(&small); i < n; i++) {
         int64_t from = 0, rest = i;
@@ -105,7 +105,7 @@ static clstm_status expand(const trial *t, ir_node *n, int input, ir_value *what
 static clstm_status count_off(const trial *t, const trial_mend *m, const int64_t *shape, ir_graph *g, ir_value **out) {
     clstm_type type = lint_constant(t->l, t->l->graph->nodes[m->node]->inputs[m->input])->tensor.type;
     clstm_tensor whole = clstm_tensor_view(type, m->rank, shape, NULL);
-    if (!(*out = edit_const(g, &whole, t->l->err))) return t->l->err->status;
+    if (!(*out = ir_constant(g, &whole, t->l->err))) return t->l->err->status;
     void *data = (*out)->constant->tensor.data;
     for (int64_t i = 0, n = clstm_tensor_count(&whole); i < n; i++)
         if (type == CLSTM_INT64) ((int64_t *)data)[i] = i;
@@ -125,7 +125,7 @@ static clstm_status put_in(void *user, ir_graph *g) {
         int64_t shape[TRIAL_RANK];
         for (int d = 0; d < m->rank; d++) shape[d] = m->open[d] ? value_at(&m->size[d], symbols) + m->plus[d] : m->plain[d];
         if (m->counted) { UTIL_TRY(count_off(t, m, shape, g, &n->inputs[m->input])); continue; }
-        ir_value *made = m->other < 0 || joins(n) ? edit_ints(g, m->scalar ? 0 : 1, m->rank, shape, t->l->err) : NULL;
+        ir_value *made = m->other < 0 || joins(n) ? ir_constant_ints(g, m->scalar ? 0 : 1, m->rank, shape, t->l->err) : NULL;
         if (!made && (m->other < 0 || joins(n))) return t->l->err->status;
         if (m->other < 0) { n->inputs[m->input] = made; continue; }
         ir_const *whole = lint_constant(t->l, t->l->graph->nodes[m->node]->inputs[m->input]);
@@ -181,7 +181,7 @@ bool trial_same_mend(const trial_mend *a, const trial_mend *b) {
 /* Dimension `axis` of v, as a list of one or, of rank 0, as a number. */
 static clstm_status dimension(const trial *t, const ir_node *n, ir_value *v, int axis, int rank, ir_value **out) {
     clstm_error *err = t->l->err;
-    ir_value *which = edit_ints(n->graph, rank, 1, &(int64_t){axis}, err);
+    ir_value *which = ir_constant_ints(n->graph, rank, 1, &(int64_t){axis}, err);
     if (!which) return err->status;
     ir_node *shape = edit_node(n->graph, "Shape", n->version, 1, &v, NULL, err);
     UTIL_TRY(edit_check(shape, err));
@@ -211,7 +211,7 @@ static clstm_status size_in_graph(const trial *t, const trial_mend *m, const ir_
             *out = one;
         }
     if (!m->plus[d]) return CLSTM_OK;
-    ir_value *more = edit_ints(n->graph, rank, 1, &m->plus[d], err);
+    ir_value *more = ir_constant_ints(n->graph, rank, 1, &m->plus[d], err);
     return more ? apply(t, n, "Add", *out, more, out) : err->status;
 }
 
@@ -219,9 +219,9 @@ static clstm_status mended_shape(const trial *t, const trial_mend *m, ir_node *n
     ir_value *parts[TRIAL_RANK];
     bool any = false;
     for (int d = 0; d < m->rank; d++) any |= m->open[d];
-    if (!any) return (*out = edit_ints(n->graph, 1, m->rank, m->plain, t->l->err)) ? CLSTM_OK : t->l->err->status;
+    if (!any) return (*out = ir_constant_ints(n->graph, 1, m->rank, m->plain, t->l->err)) ? CLSTM_OK : t->l->err->status;
     for (int d = 0; d < m->rank; d++) {
-        if (!m->open[d]) { if (!(parts[d] = edit_ints(n->graph, 1, 1, &m->plain[d], t->l->err))) return t->l->err->status; }
+        if (!m->open[d]) { if (!(parts[d] = ir_constant_ints(n->graph, 1, 1, &m->plain[d], t->l->err))) return t->l->err->status; }
         else if (m->other < 0) UTIL_TRY(size_in_graph(t, m, n, d, &parts[d]));
         else UTIL_TRY(dimension(t, n, n->inputs[m->other], d, 1, &parts[d]));
     }
@@ -238,7 +238,7 @@ static clstm_status counted(const trial *t, const trial_mend *m, ir_node *n, ir_
     clstm_error *err = t->l->err;
     trial_mend limit = {.other = -1, .rank = 1, .scalar = true};
     int64_t shape[TRIAL_RANK], one = 1, zero = 0;
-    ir_value *end = NULL, *from = edit_ints(n->graph, 0, 1, &zero, err), *step = from ? edit_ints(n->graph, 0, 1, &one, err) : NULL;
+    ir_value *end = NULL, *from = ir_constant_ints(n->graph, 0, 1, &zero, err), *step = from ? ir_constant_ints(n->graph, 0, 1, &one, err) : NULL;
     for (int d = 0; d < m->rank; d++) {
         shape[d] = m->open[d] ? -1 : m->plain[d];
         if (!m->open[d]) continue;
@@ -246,7 +246,7 @@ static clstm_status counted(const trial *t, const trial_mend *m, ir_node *n, ir_
         limit.size[0] = m->size[d];
         limit.plus[0] = m->plus[d];
     }
-    ir_value *target = step ? edit_ints(n->graph, 1, m->rank, shape, err) : NULL;
+    ir_value *target = step ? ir_constant_ints(n->graph, 1, m->rank, shape, err) : NULL;
     if (!target) return err->status;
     UTIL_TRY(mended_shape(t, &limit, n, &end));
     ir_node *range = edit_node(n->graph, "Range", n->version, 3, (ir_value *[]){from, end, step}, NULL, err);

@@ -122,7 +122,7 @@ static clstm_status scalar_of(const ir_node *n, float value, ir_value **out, cls
     else if (type == CLSTM_FLOAT16) one.h = tensor_float_to_half(value);
     else if (type != CLSTM_FLOAT) return util_fail(err, CLSTM_UNSUPPORTED, "is of no float type, which its limits need to be inputs");
     const clstm_tensor t = clstm_tensor_view(type, 0, NULL, &one);
-    *out = edit_const(n->graph, &t, err);
+    *out = ir_constant(n->graph, &t, err);
     return *out ? CLSTM_OK : err->status;
 }
 
@@ -131,8 +131,8 @@ static clstm_status to_input(ir_node *n, const moved *m, clstm_error *err) {
     ir_value *v = NULL;
     if (!a && m->form != 's') return CLSTM_OK;
     if (m->form == 'f') UTIL_TRY(scalar_of(n, a->v.f, &v, err));
-    else if (m->form == 'I') v = edit_ints(n->graph, 1, (int64_t)a->count, a->v.ints, err);
-    else v = edit_ints(n->graph, m->form == 'i', 1, &(int64_t){op_attr_int(n, m->attr)}, err);
+    else if (m->form == 'I') v = ir_constant_ints(n->graph, 1, (int64_t)a->count, a->v.ints, err);
+    else v = ir_constant_ints(n->graph, m->form == 'i', 1, &(int64_t){op_attr_int(n, m->attr)}, err);
     if (!v) return err->status;
     edit_drop_attr(n, m->attr);
     return edit_set_input(n, m->input, v, err);
