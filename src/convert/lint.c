@@ -66,7 +66,7 @@ clstm_status lint_check_names(const char *repairs, clstm_error *err) {
 
 static bool wanted(const lint *l, unsigned flags) {
     if (!l->repairs) return false;
-    if (!*l->repairs) return (flags & LINT_PROVEN) && (l->rule->about.keeps_answers || (flags & LINT_KEEPS));
+    if (!*l->repairs) return (flags & LINT_PROVEN) && !(flags & LINT_OPENS) && (l->rule->about.keeps_answers || (flags & LINT_KEEPS));
     return listed(l->repairs, "all") || listed(l->repairs, l->rule->about.id);
 }
 

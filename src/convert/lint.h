@@ -39,6 +39,7 @@ struct lint {
     bool starved;                       /* memory failed where a rule takes what is not known for an answer */
     bool broken;                        /* a finding that explains why the model cannot be loaded */
     int64_t example[LINT_SYMBOLS];      /* what the symbols' sizes were when the model was traced, where it fails at others; 0: not known */
+    bool counted[LINT_SYMBOLS];         /* steps along it are taken by numbers that no proven repair changes: at other sizes the answer may be wrong */
 };
 
 /* Rows with which recurrent nodes are not checked and infer nothing, so that faulty files come in; they must live as long as the graph. */
@@ -55,7 +56,7 @@ clstm_status lint_check_names(const char *repairs, clstm_error *err);
 /* ---- for rules ----------------------------------------------------------------------------------------------------------------- */
 
 enum { LINT_PROVEN = 1, LINT_LOST = 2 /* the repair does not apply here */, LINT_BROKEN = 4 /* and the model does not load */,
-       LINT_KEEPS = 8 /* the repair keeps the answers here, if not everywhere */ };
+       LINT_KEEPS = 8 /* the repair keeps the answers here, if not everywhere */, LINT_OPENS = 16 /* it opens the way to doubtful ones here */ };
 /* Tells a finding at n (NULL: the model). Returns whether the rule is to mend it: always when nobody keeps the graph. */
 __attribute__((format(printf, 4, 5)))
 bool lint_found(lint *l, const ir_node *n, unsigned flags, const char *why, ...);

@@ -162,6 +162,12 @@ static clstm_status constant_shape(const trial *t, const ir_node *n, int input, 
     return CLSTM_OK;
 }
 
+static bool opens_counted(const trial *t, const trial_mend *m) {
+    for (int d = 0; d < TRIAL_RANK; d++)
+        for (int k = 0; k < t->n_symbols && m->open[d]; k++) if (m->size[d].power[k] && t->l->counted[t->symbol[k]]) return true;
+    return false;
+}
+
 /* Tells of the constant, and mends it where that is wanted; lost: its sizes are not told apart, and m may be NULL. */
 static clstm_status tell(const trial *t, size_t node, int input, const trial_mend *m, bool lost) {
     const ir_node *n = t->l->graph->nodes[node];
@@ -177,7 +183,7 @@ static clstm_status tell(const trial *t, size_t node, int input, const trial_men
         char text[256];
         snprintf(where, sizeof where, "; %s fails at others", ir_node_text(text, sizeof text, t->l->graph->nodes[m->fails]));
     }
-    unsigned flags = (guessed ? 0 : LINT_PROVEN) | (lost ? LINT_LOST : 0);
+    unsigned flags = (guessed ? 0 : LINT_PROVEN) | (lost ? LINT_LOST : 0) | (m && opens_counted(t, m) ? LINT_OPENS : 0);
     const char *what = source && list ? "list" : target ? "shape" : "constant of shape";
     const char *fails = source && !lost ? "is of the example's sizes" : guessed ? "seems to hold sizes of the example"
                       : "holds sizes of the example, and fails at others";
@@ -241,6 +247,22 @@ static clstm_status choose(lint *l, int all, int *symbols, int *n) {
     return CLSTM_OK;
 }
 
+/* All sizes mended in a copy, to learn which steps stay taken by their numbers: what opens the way to those is mended when named only. */
+static clstm_status rehearse(lint *l) {
+    lint other = *l;
+    other.folded = NULL;
+    other.repairs = NULL;
+    other.found = NULL;
+    UTIL_TRY(ir_graph_clone(l->graph, &other.graph, l->err));
+    clstm_status s = lint_frozen_shape(&other);
+    if (s == CLSTM_OK) s = lint_frozen_step(&other);
+    memcpy(l->counted, other.counted, sizeof l->counted);
+    l->starved |= other.starved;
+    ir_graph_destroy(other.folded);
+    ir_graph_destroy(other.graph);
+    return s;
+}
+
 static bool has_gap(const trial_mend *m) {
     for (int d = 0; d < m->rank; d++) if (!m->open[d] && m->plain[d] == -1) return true;
     return false;
@@ -269,6 +291,7 @@ clstm_status lint_frozen_shape(lint *l) {
     UTIL_TRY(trial_begin(&t));
     clstm_status s = t.at[0] ? tell_lost(&t, &left) : CLSTM_OK;
     trial_end(&t);
+    if (s == CLSTM_OK && t.n_mends && l->repairs && !*l->repairs) s = rehearse(l);
     bool fails = left.node < l->graph->n_nodes;
     for (size_t i = 0; i < t.n_mends && s == CLSTM_OK; i++) {
         const trial_mend *m = &t.mends[i];

@@ -73,6 +73,13 @@ static int64_t example_steps(const trial *known, const ir_value *v, int axis) {
     return of >= 0 && of < known->n_symbols ? known->example[of] : 0;
 }
 
+/* Steps along the axis stay taken by their numbers: lint.counted. */
+static void stays_counted(const trial *known, const ir_value *v, int axis) {
+    trial_shape s;
+    if (!known->n_symbols || !trial_shape_of(known, v, &s)) return;
+    for (int k = 0; k < known->n_symbols; k++) known->l->counted[known->symbol[k]] |= s.dims[axis].power[k] > 0;
+}
+
 /* The node takes one step, not the first, of what a layer gives out for a sequence of any length. */
 static clstm_status step_of(lint *l, ir_node *n, const trial *known, const ir_graph *a, const ir_graph *b) {
     bool gather = !strcmp(n->op_type, "Gather"), slice = !strcmp(n->op_type, "Slice");
@@ -89,6 +96,7 @@ static clstm_status step_of(lint *l, ir_node *n, const trial *known, const ir_gr
     unsigned flags = !steps ? 0 : step == steps - 1 ? LINT_PROVEN | LINT_KEEPS : LINT_LOST;
     char last[64] = "the last one of the example?";
     if (steps) snprintf(last, sizeof last, "the example had %lld", (long long)steps);
+    if (!(flags & LINT_KEEPS)) stays_counted(known, n->inputs[0], axis);
     if (!lint_found(l, n, flags, "step %lld of a sequence of any length is taken by its number: %s", (long long)step, last)) return CLSTM_OK;
     return take_last(l, n);
 }
@@ -119,6 +127,7 @@ static clstm_status span_of(lint *l, ir_node *n, const trial *known, const ir_gr
     unsigned flags = steps && !left ? LINT_PROVEN | LINT_KEEPS : steps && left > 0 && (left == 1 || left == start) ? 0 : LINT_LOST;
     char had[64] = "an end counted in the example?";
     if (steps) snprintf(had, sizeof had, "the example had %lld", (long long)steps);
+    if (!(flags & LINT_KEEPS)) stays_counted(known, n->inputs[0], axis);
     if (!lint_found(l, n, flags, "steps %lld to %lld of a sequence of any length are taken by their numbers: %s", (long long)start, (long long)end - 1, had))
         return CLSTM_OK;
     ir_value *to = ir_constant_ints(n->graph, 1, 1, &(int64_t){left ? -left : INT64_MAX}, l->err);
@@ -137,7 +146,7 @@ static bool takes_row(lint *l, const ir_node *n, const ir_value *from, int axis,
 }
 
 /* A loop over time that the trace unrolled: rows 0, 1, 2 ... of a dimension of any size, one by one. n takes row 0. */
-static clstm_status unrolled(lint *l, const ir_node *n, const ir_graph *a, const ir_graph *b) {
+static clstm_status unrolled(lint *l, const ir_node *n, const trial *known, const ir_graph *a, const ir_graph *b) {
     const clstm_tensor *small = n->n_in > 1 && n->inputs[0] ? lint_shape(a, n->inputs[0]) : NULL, *large = small ? lint_shape(b, n->inputs[0]) : NULL;
     const ir_attr *attr = ir_attr_find(n, "axis");
     clstm_status s = CLSTM_OK;
@@ -147,12 +156,14 @@ static clstm_status unrolled(lint *l, const ir_node *n, const ir_graph *a, const
     if (!takes_row(l, n, n->inputs[0], axis, small->rank, &step, &s) || step) return s;
     for (size_t i = 0; i < l->graph->n_nodes && s == CLSTM_OK; i++)
         if (takes_row(l, l->graph->nodes[i], n->inputs[0], axis, small->rank, &step, &s)) rows += step == rows;
-    if (s == CLSTM_OK && rows > 1) lint_found(l, n, LINT_LOST, "steps 0 to %lld of a sequence of any length are taken one by one: a loop that the trace unrolled for the example?", (long long)rows - 1);
+    if (s != CLSTM_OK || rows < 2) return s;
+    stays_counted(known, n->inputs[0], axis);
+    lint_found(l, n, LINT_LOST, "steps 0 to %lld of a sequence of any length are taken one by one: a loop that the trace unrolled for the example?", (long long)rows - 1);
     return s;
 }
 
 /* The node takes all the rows that the example had of a dimension of any size, by their numbers, one way or the other. */
-static clstm_status rows_of(lint *l, const ir_node *n, const ir_graph *a, const ir_graph *b) {
+static clstm_status rows_of(lint *l, const ir_node *n, const trial *known, const ir_graph *a, const ir_graph *b) {
     bool gather = ir_is(n, "Gather") && n->inputs[0];
     const clstm_tensor *small = gather ? lint_shape(a, n->inputs[0]) : NULL, *large = gather ? lint_shape(b, n->inputs[0]) : NULL;
     const ir_attr *attr = ir_attr_find(n, "axis");
@@ -169,8 +180,9 @@ static clstm_status rows_of(lint *l, const ir_node *n, const ir_graph *a, const 
         up &= v == i;
         down &= v == rows - 1 - i;
     }
-    if (up || down)
-        lint_found(l, n, LINT_LOST, "%s 0 to %lld of a dimension of any size are taken by their numbers: all that the example had?",
+    if (!up && !down) return CLSTM_OK;
+    stays_counted(known, n->inputs[0], axis);
+    lint_found(l, n, LINT_LOST, "%s 0 to %lld of a dimension of any size are taken by their numbers: all that the example had?",
                    up ? "rows" : "backwards, rows", (long long)rows - 1);
     return CLSTM_OK;
 }
@@ -187,8 +199,8 @@ clstm_status lint_frozen_step(lint *l) {
     for (size_t i = 0, nodes = l->graph->n_nodes; i < nodes && s == CLSTM_OK && b; i++) {
         s = step_of(l, l->graph->nodes[i], &known, a, b);
         if (s == CLSTM_OK) s = span_of(l, l->graph->nodes[i], &known, a, b);
-        if (s == CLSTM_OK) s = rows_of(l, l->graph->nodes[i], a, b);
-        if (s == CLSTM_OK) s = unrolled(l, l->graph->nodes[i], a, b);
+        if (s == CLSTM_OK) s = rows_of(l, l->graph->nodes[i], &known, a, b);
+        if (s == CLSTM_OK) s = unrolled(l, l->graph->nodes[i], &known, a, b);
     }
     if (n) trial_end(&known);
     ir_graph_destroy(a);
