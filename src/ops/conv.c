@@ -241,23 +241,24 @@ static void run_item(const job *j, int64_t item, unsigned char *scratch) {
     const conv *c = j->c;
     const phase *p = j->p;
     size_t e = clstm_type_size(p->c.type);
-    int64_t tiles = p->whole ? convolve_tiles(&p->c) : 1, image = item / tiles / c->groups, g = item / tiles % c->groups, tile = item % tiles;
+    int64_t tiles = p->whole ? p->c.tiles : 1, image = item / tiles / c->groups, g = item / tiles % c->groups, tile = item % tiles;
     const unsigned char *x = j->x + (size_t)((image * c->in_channels + g * p->c.channels) * c->in_size) * e;
     const unsigned char *w = j->w ? j->w + (size_t)(g * p->c.outputs * p->c.k) * e : NULL, *bias = j->bias ? j->bias + (size_t)(g * p->c.outputs) * e : NULL;
     unsigned char *y = j->y + (size_t)((image * c->out_channels + g * p->c.outputs) * c->out_size) * e;
     if (p->whole) {
-        int64_t at = tile * p->c.tile, left = p->c.positions - at;
+        int64_t at, n;
+        convolve_tile(&p->c, tile, &at, &n);
         convolve_run(&p->c, x, w, bias, y, c->out_size, scratch, tile, tile + 1);
-        finish(c, p, y, at, left < p->c.tile ? left : p->c.tile, c->out_size);
+        finish(c, p, y, at, n, c->out_size);
         return;
     }
     unsigned char *temp = scratch + c->scratch - ((c->temp + 63) & ~(size_t)63);
-    convolve_run(&p->c, x, w, bias, temp, p->c.positions, scratch, 0, convolve_tiles(&p->c));
+    convolve_run(&p->c, x, w, bias, temp, p->c.positions, scratch, 0, p->c.tiles);
     finish(c, p, temp, 0, p->c.positions, p->c.positions);
     spread(c, p, temp, y, e);
 }
 
-static int64_t items(const job *j) { return j->c->batch * j->c->groups * (j->p->whole ? convolve_tiles(&j->p->c) : 1); }
+static int64_t items(const job *j) { return j->c->batch * j->c->groups * (j->p->whole ? j->p->c.tiles : 1); }
 
 static void run_thread(void *arg, int index) {
     const job *j = arg;

@@ -5,30 +5,93 @@
 
 enum {
     TILE_BYTES = 256 << 10,         /* of gathered columns: they stay in the second-level cache */
-    DIRECT_BYTES = 128 << 10        /* of a padded copy: the same, with the weights beside it */
+    DIRECT_BYTES = 256 << 10,       /* of a padded copy: the same, with the weights beside it */
+    SHORT_RUN = 128,                /* positions of a part of a row */
+    JOINED = 512,                   /* positions of one product over several rows */
+    PARTING = 8,                    /* so many multiply-adds with a value take as long as bringing their sum to its place */
+    GATHERING = 32                  /* so many outputs' multiply-adds with a value take as long as gathering it */
 };
 
 static size_t element(const convolve *c) { return clstm_type_size(c->type); }
 static kernel_store store(const convolve *c) { return c->type == CLSTM_DOUBLE ? KERNEL_STORE_F64 : KERNEL_STORE_F32; }
 
-/* Whether a padded copy of one group's input is small; works out its shape. A row of it holds, one phase of the step after another,
- * what every tap of every output position of the row reads. */
-static bool plan_direct(convolve *c) {
-    int64_t low = 0, high = c->in[2] ? c->in[2] - 1 : 0, rows;
-    for (int64_t t = 0; t < c->taps; t++) {
-        int64_t first = c->tap[t].offset[2], last = (c->out[2] - 1) * c->step[2] + first;
-        if (first < low) low = first;
-        if (last > high) high = last;
+/* Rows and values in a row of one phase of the copy for such tiles; gives what it takes in bytes. */
+static int64_t shape_copy(convolve *c, int64_t band, int64_t run) {
+    int64_t bytes;
+    c->band = band;
+    c->run = run;
+    c->copied = band + c->reach[1] / c->step[1];
+    c->pitch = run + c->reach[2] / c->step[2];
+    bool fits = util_mul(c->channels * c->in[0], c->step[1], &bytes) && util_mul(bytes, c->step[2], &bytes) && util_mul(bytes + c->zeros, c->copied, &bytes);
+    return fits && util_mul(bytes, c->pitch * (int64_t)sizeof(float), &bytes) ? bytes : INT64_MAX;
+}
+
+/* Offsets of the taps; false where they are too far from each other to think of copying what lies between. */
+static bool find_reach(convolve *c) {
+    for (int d = 0; d < 3; d++) {
+        c->low[d] = c->taps ? INT32_MAX : 0;
+        int64_t high = c->taps ? INT32_MIN : 0;
+        for (int64_t t = 0; t < c->taps; t++) {
+            int64_t o = c->tap[t].offset[d];
+            if (o < c->low[d]) c->low[d] = o;
+            if (o > high) high = o;
+        }
+        c->reach[d] = high - c->low[d];
+        if (c->reach[d] > DIRECT_BYTES || c->in[d] > INT32_MAX || c->out[d] > INT32_MAX || c->step[d] > INT32_MAX) return false;
     }
-    if (c->type != CLSTM_FLOAT || high - low > DIRECT_BYTES) return false;
-    c->before = -low;
-    c->phase = (high - low) / c->step[2] + 1;
-    c->line = c->phase * c->step[2];
-    if (!util_mul(c->channels * c->in[0], c->in[1], &rows) || rows + 1 > DIRECT_BYTES / (c->line * (int64_t)sizeof(float))) return false;
-    c->direct = true;
-    c->tile = c->positions ? c->positions : 1;
-    c->scratch = (size_t)((rows + 1) * c->line) * sizeof(float) + (size_t)(c->k + c->taps) * sizeof(float *) + 128;
     return true;
+}
+
+/* Whether all that the taps of dimension d read lies inside the input. */
+static bool stays_inside(const convolve *c, int d) { return c->low[d] >= 0 && (c->out[d] - 1) * c->step[d] + c->low[d] + c->reach[d] < c->in[d]; }
+
+/* Of `of` positions in whole vectors, the part that counts. */
+static double filled(const convolve *c, int64_t n, int64_t of) {
+    kernel_layout l;
+    kernel_table_get()->layout_plain(&l, store(c), 1, of);
+    return (double)n / (double)l.padded;
+}
+
+/* Whether each tap reads the input where it lies or in a padded copy, for tiles of whole rows of the output or, where those are too long, of
+ * parts of one; works out their shape. Gathering pays where many outputs share what was gathered and rows fill no vectors. */
+static bool plan_direct(convolve *c) {
+    if (c->type != CLSTM_FLOAT || !c->positions || !find_reach(c)) return false;
+    const bool flat = c->in[0] == 1 && c->out[0] == 1;
+    c->zeros = !stays_inside(c, 0);
+    c->in_place = !c->zeros && c->step[1] == 1 && c->step[2] == 1 && stays_inside(c, 1) && stays_inside(c, 2);
+    int64_t band = c->out[1], run = c->out[2], bytes = shape_copy(c, band, run);
+    while (flat && bytes > DIRECT_BYTES && band > 1) bytes = shape_copy(c, band = (band + 1) / 2, run);
+    while (flat && bytes > DIRECT_BYTES && run > SHORT_RUN) bytes = shape_copy(c, band, run = (run / 2 + SHORT_RUN - 1) / SHORT_RUN * SHORT_RUN);
+    if (bytes > DIRECT_BYTES) return false;
+    if (c->in_place) { c->pitch = c->in[2]; bytes = 0; }
+    int64_t joined = JOINED / c->pitch < band ? JOINED / c->pitch : band;
+    double apart = filled(c, run, run), together = joined > 1 ? filled(c, joined * run, (joined - 1) * c->pitch + run) : 0;
+    if (c->pitch != c->out[2]) together *= (double)c->k / (double)(c->k + PARTING);
+    c->joined = together > apart ? joined : 1;
+    if ((together > apart ? together : apart) * (1 + GATHERING / (double)c->outputs) < filled(c, c->positions, c->positions)) return false;
+    c->direct = true;
+    c->tile = (flat ? 1 : c->out[0]) * band * run;
+    c->runs = (c->out[2] + run - 1) / run;
+    c->tiles = (c->out[1] + band - 1) / band * c->runs;
+    for (int64_t t = 0; t < c->taps; t++) {
+        const int64_t r = c->tap[t].offset[1] - c->low[1], q = c->tap[t].offset[2] - c->low[2];
+        const int64_t phase = c->in_place ? 0 : (r % c->step[1] * c->step[2] + q % c->step[2]) * c->copied * c->pitch;
+        c->tap[t].place = phase + r / c->step[1] * c->pitch + q / c->step[2];
+    }
+    const size_t made = c->joined > 1 ? (size_t)(c->outputs * c->joined * c->pitch) * sizeof(float) : 0;
+    c->scratch = (size_t)c->k * sizeof(float *) + made + (size_t)bytes + 192;
+    return true;
+}
+
+void convolve_tile(const convolve *c, int64_t tile, int64_t *at, int64_t *n) {
+    int64_t end = c->positions;
+    *at = tile * c->tile;
+    if (c->direct && tile) {
+        const int64_t row = tile / c->runs * c->band;
+        *at = row * c->out[2] + tile % c->runs * c->run;
+        if (c->runs > 1) end = (row + 1) * c->out[2];
+    }
+    *n = end - *at < c->tile ? end - *at : c->tile;
 }
 
 bool convolve_suits_rows(clstm_type type, int64_t outputs, int64_t positions) {
@@ -48,6 +111,7 @@ void convolve_plan(convolve *c, bool rows) {
     c->rows = rows;
     if (c->rows) {
         c->tile = c->positions ? c->positions : 1;
+        c->tiles = c->positions > 0;
         c->scratch = (size_t)c->tile * (size_t)(c->k + c->outputs) * element(c) + 128;
         return;
     }
@@ -55,6 +119,7 @@ void convolve_plan(convolve *c, bool rows) {
     t->layout_plain(&l, store(c), c->k, INT32_MAX);
     int64_t whole = l.width, panels = (int64_t)TILE_BYTES / (int64_t)element(c) / (c->k ? c->k : 1) / whole;
     c->tile = (panels < 1 ? 1 : panels) * whole;
+    c->tiles = (c->positions + c->tile - 1) / c->tile;
     t->layout_plain(&l, store(c), c->k, c->tile < c->positions ? c->tile : c->positions);
     c->scratch = l.bytes + 64;
 }
@@ -62,8 +127,8 @@ void convolve_plan(convolve *c, bool rows) {
 /* Input positions o*step + offset for o in [from, from+n): the part [lo, hi) that lies inside `size`. */
 static void inside(int64_t step, int64_t offset, int64_t size, int64_t from, int64_t n, int64_t *lo, int64_t *hi) {
     int64_t first = from * step + offset;
-    *lo = first >= 0 ? 0 : (-first + step - 1) / step;
-    *hi = first >= size ? 0 : (size - 1 - first) / step + 1;
+    *lo = first >= 0 ? 0 : step == 1 ? -first : (-first + step - 1) / step;
+    *hi = first >= size ? 0 : step == 1 ? size - first : (size - 1 - first) / step + 1;
     if (*lo > n) *lo = n;
     if (*hi > n) *hi = n;
     if (*hi < *lo) *hi = *lo;
@@ -73,6 +138,7 @@ static void inside(int64_t step, int64_t offset, int64_t size, int64_t from, int
 static void name(T *to, const T *from, int64_t first, int64_t step, int64_t lo, int64_t hi, int64_t n) { \
     for (int64_t i = 0; i < lo; i++) to[i] = 0; \
     if (step == 1 && hi > lo) memcpy(to + lo, from + first + lo, (size_t)(hi - lo) * sizeof(T)); \
+    else if (step == 2 && hi - lo > 16) for (int64_t i = lo; i < hi; i++) to[i] = from[first + i * 2]; \
     else for (int64_t i = lo; i < hi; i++) to[i] = from[first + i * step]; \
     for (int64_t i = hi; i < n; i++) to[i] = 0; \
 }
@@ -131,52 +197,51 @@ static void run_columns(const convolve *c, const unsigned char *x, const void *w
     multiply(c, &g);
 }
 
-/* Every row of the input with zeros around it, cut into phases; a row of zeros behind the last. */
-static void copy_rows(const convolve *c, const float *x, float *to) {
-    int64_t rows = c->channels * c->in[0] * c->in[1], n = c->in[2], step = c->step[2];
-    for (int64_t r = 0; r < rows; r++, x += n, to += c->line) {
-        if (step == 1) {
-            memset(to, 0, (size_t)c->before * sizeof *to);
-            memcpy(to + c->before, x, (size_t)n * sizeof *to);
-            memset(to + c->before + n, 0, (size_t)(c->line - c->before - n) * sizeof *to);
-            continue;
-        }
-        memset(to, 0, (size_t)c->line * sizeof *to);
-        for (int64_t first = 0; first < step && first < n; first++) {
-            int64_t q = first + c->before;
-            float *phase = to + q % step * c->phase + q / step;
-            for (int64_t i = first; i < n; i += step) *phase++ = x[i];
-        }
+/* What a tile reads, from row and column on: [channel][plane][phase of the rows][phase of the columns][copied][pitch], and zeros. */
+static void copy_input(const convolve *c, const float *x, int64_t row, int64_t column, int64_t band, float *to) {
+    const int64_t end = row + (band - 1) * c->step[1] + c->reach[1] + 1, phase = c->copied * c->pitch, planes = c->channels * c->in[0], s1 = c->step[1], s2 = c->step[2];
+    if (c->zeros) memset(to + planes * s1 * s2 * phase, 0, (size_t)phase * sizeof *to);
+    for (int64_t q = 0; q < s2; q++, column++) {
+        int64_t lo, hi;
+        inside(s2, column, c->in[2], 0, c->pitch, &lo, &hi);
+        const float *from = x;
+        float *plane = to + q * phase;
+        for (int64_t k = 0; k < planes; k++, from += c->in[1] * c->in[2])
+            for (int64_t p = 0; p < s1; p++, plane += s2 * phase) {
+                float *at = plane;
+                for (int64_t r = row + p; r < end; r += s1, at += c->pitch)
+                    if (r >= 0 && r < c->in[1]) copy_f32(at, from + r * c->in[2], column, s2, lo, hi, c->pitch);
+                    else memset(at, 0, (size_t)c->pitch * sizeof *at);
+            }
     }
-    memset(to, 0, (size_t)c->line * sizeof *to);
 }
 
-/* Positions along the vectors, read where they are: one product for each output row. */
-static void run_direct(const convolve *c, const float *x, const float *w, const float *bias, float *y, int64_t y_stride, void *scratch) {
-    const float **row = aligned(scratch);
-    int64_t *within = (int64_t *)(void *)(row + c->k);      /* where each tap starts in a row */
-    float *copy = aligned(within + c->taps);
-    bool copied = c->step[2] > 1 || c->before || c->line != c->in[2];
-    if (copied) copy_rows(c, x, copy);
-    else memset(copy, 0, (size_t)c->line * sizeof *copy);
-    const float *from = copied ? copy : x, *zeros = copied ? copy + c->channels * c->in[0] * c->in[1] * c->line : copy;
-    int64_t plane = c->in[0] * c->in[1] * c->line;
-    kernel_taps g = {.x = row, .k = c->k, .w = w, .ldw = c->k, .start = bias, .ldy = y_stride, .rows = c->outputs, .n = c->out[2]};
-    for (int64_t t = 0; t < c->taps; t++) {
-        int64_t q = c->tap[t].offset[2] + c->before;
-        within[t] = q % c->step[2] * c->phase + q / c->step[2];
-    }
-    for (int64_t o = 0; o < c->out[0] * c->out[1]; o++) {
-        const int64_t o0 = o / c->out[1] * c->step[0], o1 = o % c->out[1] * c->step[1];
-        for (int64_t t = 0; t < c->taps; t++) {
-            int64_t i0 = o0 + c->tap[t].offset[0], i1 = o1 + c->tap[t].offset[1];
-            bool in = i0 >= 0 && i0 < c->in[0] && i1 >= 0 && i1 < c->in[1];
-            const float *at = in ? from + (i0 * c->in[1] + i1) * c->line + within[t] : zeros;
-            for (int64_t ch = 0; ch < c->channels; ch++, at += in ? plane : 0) row[ch * c->taps + t] = at;
+/* Positions along the vectors, read where they are: one product for a row or several of a tile. */
+static void run_direct(const convolve *c, const float *x, const float *w, const float *bias, float *y, int64_t y_stride, void *scratch, int64_t tile) {
+    const int64_t o1 = tile ? tile / c->runs * c->band : 0, o2 = tile ? tile % c->runs * c->run : 0;
+    const int64_t band = c->out[1] - o1 < c->band ? c->out[1] - o1 : c->band, run = c->out[2] - o2 < c->run ? c->out[2] - o2 : c->run;
+    const int64_t row = o1 * c->step[1] + c->low[1], column = o2 * c->step[2] + c->low[2];
+    const int64_t plane = c->in_place ? c->in[1] * c->in[2] : c->step[1] * c->step[2] * c->copied * c->pitch;
+    const float **at = aligned(scratch);
+    float *made = aligned(at + c->k), *copy = aligned(made + (c->joined > 1 ? c->outputs * c->joined * c->pitch : 0));
+    const float *from = c->in_place ? x + row * c->in[2] + column : copy, *zeros = copy + c->channels * c->in[0] * plane;
+    if (!c->in_place) copy_input(c, x, row, column, band, copy);
+    for (int64_t o0 = 0; o0 < c->out[0]; o0++)
+        for (int64_t r = 0; r < band; r += c->joined) {
+            const int64_t rows = band - r < c->joined ? band - r : c->joined, n = (rows - 1) * c->pitch + run;
+            float *to = y + (o0 * c->out[1] + o1 + r) * c->out[2] + o2;
+            const bool straight = rows == 1 || c->pitch == c->out[2];
+            for (int64_t t = 0; t < c->taps; t++) {
+                const int64_t i0 = o0 * c->step[0] + c->tap[t].offset[0];
+                const bool in = i0 >= 0 && i0 < c->in[0];
+                const float *tap = in ? from + i0 * plane + c->tap[t].place + r * c->pitch : zeros;
+                for (int64_t ch = 0; ch < c->channels; ch++, tap += in ? c->in[0] * plane : 0) at[ch * c->taps + t] = tap;
+            }
+            const kernel_taps g = {.x = at, .k = c->k, .w = w, .ldw = c->k, .start = bias, .y = straight ? to : made, .ldy = straight ? y_stride : n, .rows = c->outputs, .n = n};
+            kernel_table_get()->taps_f32(&g);
+            for (int64_t o = 0; o < c->outputs && !straight; o++)
+                for (int64_t i = 0; i < rows; i++) memcpy(to + o * y_stride + i * c->out[2], made + o * n + i * c->pitch, (size_t)run * sizeof *to);
         }
-        g.y = y + o * c->out[2];
-        kernel_table_get()->taps_f32(&g);
-    }
 }
 
 /* Output channels along the vectors; the result is turned over at the end. */
@@ -211,12 +276,10 @@ void convolve_run(const convolve *c, const void *x, const void *w, const void *b
         if (t0 < t1) run_rows(c, x, bias, y, y_stride, scratch);
         return;
     }
-    if (c->direct) {
-        if (t0 < t1) run_direct(c, x, w, bias, y, y_stride, scratch);
-        return;
-    }
     for (int64_t t = t0; t < t1; t++) {
-        int64_t p = t * c->tile, n = c->positions - p < c->tile ? c->positions - p : c->tile;
-        run_columns(c, x, w, bias, y, y_stride, scratch, p, n);
+        int64_t p, n;
+        convolve_tile(c, t, &p, &n);
+        if (c->direct) run_direct(c, x, w, bias, y, y_stride, scratch, t);
+        else run_columns(c, x, w, bias, y, y_stride, scratch, p, n);
     }
 }

@@ -153,6 +153,103 @@ START_TEST(conv_random)
 }
 END_TEST
 
+/* ---- inputs of many tiles ----------------------------------------------------------------------------------------------------------- */
+
+/* One or two dimensions whose padded copy is cut into bands of rows or, where those are long, into runs of a row. */
+static geometry large_geometry(void) {
+    geometry g = {.nd = (int)pick(1, 2), .batch = 1, .groups = 1, .cin = pick(1, 30), .cout = pick(1, 40), .bias = pick(0, 1) != 0, .type = CLSTM_FLOAT};
+    for (int d = 0; d < 3; d++) {
+        bool there = d >= 3 - g.nd;
+        g.in[d] = !there ? 1 : g.nd == 1 ? pick(2000, 9000) : d == 1 ? pick(20, 70) : pick(5, 400);
+        g.kernel[d] = there ? pick(1, 5) : 1;
+        g.stride[d] = there ? pick(1, 3) : 1;
+        g.dilation[d] = there ? pick(1, 2) : 1;
+        int64_t span = (g.kernel[d] - 1) * g.dilation[d] + 1;
+        g.begin[d] = there ? pick(0, 3) : 0;
+        g.end[d] = there ? pick(0, 3) : 0;
+        if (g.in[d] + g.begin[d] + g.end[d] < span) g.in[d] = span;
+        g.out[d] = (g.in[d] + g.begin[d] + g.end[d] - span) / g.stride[d] + 1;
+    }
+    return g;
+}
+
+/* Every output at one place is, bit for bit, what its window alone gives, whose one position takes packed weights. */
+static void check_window(const geometry *g, const float *x, const float *w, const float *bias, const float *y, const int64_t *at) {
+    geometry one = *g;
+    for (int d = 0; d < 3; d++) {
+        one.in[d] = (g->kernel[d] - 1) * g->dilation[d] + 1;
+        one.begin[d] = one.end[d] = 0;
+        one.out[d] = 1;
+    }
+    float *window = calloc((size_t)(g->cin * volume(one.in)) + 1, sizeof *window);
+    for (int64_t ch = 0; ch < g->cin; ch++)
+        for (int64_t i = 0; i < volume(one.in); i++) {
+            int64_t in[3] = {i / (one.in[1] * one.in[2]), i / one.in[2] % one.in[1], i % one.in[2]};
+            bool inside = true;
+            for (int d = 0; d < 3; d++) {
+                in[d] += at[d] * g->stride[d] - g->begin[d];
+                inside &= in[d] >= 0 && in[d] < g->in[d];
+            }
+            if (inside) window[ch * volume(one.in) + i] = x[ch * volume(g->in) + at3(g->in, in[0], in[1], in[2])];
+        }
+    ops_case *c = new_case(&one, window, w, bias);
+    c->constant[1] = true;
+    ck_assert_msg(ops_case_run(c) == CLSTM_OK, "%s", c->err.message);
+    for (int64_t o = 0; o < g->cout; o++)
+        ck_assert_mem_eq(&((const float *)c->out[0].tensor.data)[o], &y[o * volume(g->out) + at3(g->out, at[0], at[1], at[2])], sizeof *y);
+    ops_case_free(c);
+    free(window);
+}
+
+START_TEST(conv_large)
+{
+    seed = 7000 + (uint64_t)_i;
+    geometry g = large_geometry();
+    float *x = noise(g.cin * volume(g.in)), *w = noise(g.cin * g.cout * volume(g.kernel)), *bias = noise(g.cout);
+    ops_case *c = new_case(&g, x, w, bias);
+    c->constant[1] = pick(0, 1) != 0;
+    ck_assert_msg(ops_case_run(c) == CLSTM_OK, "%s", c->err.message);
+    for (int i = 0; i < 30; i++) {
+        int64_t at[3];
+        for (int d = 0; d < 3; d++) at[d] = i == 0 ? 0 : i == 1 ? g.out[d] - 1 : pick(0, g.out[d] - 1);
+        check_window(&g, x, w, bias, c->out[0].tensor.data, at);
+    }
+    ops_case_free(c);
+    free(x); free(w); free(bias);
+}
+END_TEST
+
+/* Threads share the tiles, and each finishes its own with what was fused. */
+START_TEST(tiles_of_threads)
+{
+    static const struct { const char *x, *nodes; int rank; int64_t dims[4]; } cases[] = {
+        {"x:f[1,8,40,300]", "Conv x,w > c pads=1,1,1,1", 4, {1, 8, 40, 300}}, {"x:f[1,8,3,12000]", "Conv x,w > c pads=1,2,1,0", 4, {1, 8, 3, 12000}},
+        {"x:f[1,8,50,90]", "Conv x,w > c pads=1,1,1,1 strides=2,1", 4, {1, 8, 50, 90}}, {"x:f[1,8,200,31]", "Conv x,w > c", 4, {1, 8, 200, 31}}};
+    char nodes[4000];
+    int n = sprintf(nodes, "w = f[4,8,3,3] ");
+    seed = 3;
+    for (int i = 0; i < 4 * 8 * 9; i++) n += sprintf(nodes + n, "%s%.3f", i ? "," : "", (double)pick(-1000, 1000) / 1000);
+    sprintf(nodes + n, "; %s; Sigmoid c > y", cases[_i].nodes);
+    clstm_tensor in = clstm_tensor_view(CLSTM_FLOAT, cases[_i].rank, cases[_i].dims, NULL), whole = {0};
+    float *x = noise(clstm_tensor_count(&in));
+    in.data = x;
+    model_text t[3];
+    for (int i = 0; i < 3; i++) {
+        clstm_session_options o;
+        clstm_session_options_default(&o);
+        o.threads = i == 1 ? 3 : 1;
+        o.no_optimise = i == 0;
+        t[i] = model_text_load(model_text_graph(cases[_i].x, "y:f", nodes, NULL), &o);
+        ck_assert_msg(!clstm_session_set_input(t[i].session, 0, &in, &t[i].err) && !clstm_session_run(t[i].session, &t[i].err), "%s", t[i].err.message);
+        const clstm_tensor *y = &clstm_session_output(t[i].session, 0)->tensor;
+        if (i == 0) whole = *y;
+        ck_assert_mem_eq(y->data, whole.data, (size_t)clstm_tensor_count(y) * sizeof(float));
+    }
+    for (int i = 0; i < 3; i++) model_text_done(&t[i]);
+    free(x);
+}
+END_TEST
+
 /* A neighbour in the batch, or positions more, never change a bit: chunks of a stream equal the whole. */
 START_TEST(conv_position_free)
 {
@@ -326,6 +423,8 @@ END_TEST
 Suite *unit_suite(void) {
     Suite *s = suite_create("ops_conv");
     unit_add_loop(s, "conv_random", conv_random, 0, 600);
+    unit_add_loop(s, "conv_large", conv_large, 0, 60);
+    unit_add_loop(s, "tiles_of_threads", tiles_of_threads, 0, 4);
     unit_add_loop(s, "conv_position_free", conv_position_free, 0, 5);
     unit_add_loop(s, "transposed_shape", transposed_shape, 0, (int)(sizeof shapes / sizeof *shapes));
     unit_add_loop(s, "causal_pieces", causal_pieces, 0, 5);

@@ -50,13 +50,12 @@ INLINE void ISA(taps_tile)(const kernel_taps *g, const int rows, const int nv, i
 INLINE void ISA(taps_columns)(const kernel_taps *g, const int nv, int64_t at, const int part)
 {
     int64_t r = 0;
-    for (; r + TAPS_ROWS <= g->rows; r += TAPS_ROWS)
+    /* 8 = 4 + 4: a tile of two rows takes as long as one of four */
+    for (; r + TAPS_ROWS <= g->rows && !(TAPS_ROWS > 4 && r + 8 == g->rows); r += TAPS_ROWS)
         ISA(taps_tile)(g, TAPS_ROWS, nv, r, at, part);
+    for (; TAPS_ROWS > 4 && g->rows - r >= 4; r += 4)
+        ISA(taps_tile)(g, 4, nv, r, at, part);
     if (g->rows - r >= 2) {
-        ISA(taps_tile)(g, 2, nv, r, at, part);
-        r += 2;
-    }
-    if (TAPS_ROWS > 4 && g->rows - r >= 2) {
         ISA(taps_tile)(g, 2, nv, r, at, part);
         r += 2;
     }
