@@ -27,7 +27,7 @@ static const lint_rule rules[] = {
          "takes the values away that no activation takes"), .node = lint_left_over},
     {ROW("layout", true, "layout = 1", "ONNX Runtime refuses batch-first recurrent nodes, other runtimes ignore the attribute", "sets layout = 0 and puts Transposes around the node"), .node = lint_layout},
     {ROW("frozen-shape", true, "a shape was frozen by tracing", "targets, repeats, ends of a Slice or constants are of the example's sizes while the input's are symbolic: the model takes no others",
-         "takes those sizes from the input"), .check = lint_frozen_shape},
+         "takes those sizes from the input; only when named where steps that are counted in the example would be taken at other lengths"), .check = lint_frozen_shape},
     {ROW("frozen-batch", true, "the batch was frozen by tracing", "an initial state is a constant of the example's batch while the input's batch is symbolic: the model takes no other",
          "takes a state of zeros away, stretches one that is the same for every row"), .check = lint_frozen_state},
     {ROW("frozen-step", false, "a step was frozen by tracing", "y[:, T-1] traced with a number takes that step of every sequence, not the last of a longer one; a loop over the steps is unrolled for as many as the example had. Where frozen shapes tell how long that was, its last step is proven, and --repair alone mends it",

@@ -192,6 +192,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < count; i++) {
         test_packing(tables[i]);
         test_products(tables[i]);
+        test_taps(tables[i]);
         test_steps(tables[i]);
     }
     test_mode(tables[0]);

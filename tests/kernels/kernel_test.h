@@ -40,6 +40,7 @@ int64_t first_difference(const float *a, const float *b, int64_t n);
 void test_mode(const kernel_table *t);
 void test_packing(const kernel_table *t);
 void test_products(const kernel_table *t);
+void test_taps(const kernel_table *t);
 void test_steps(const kernel_table *t);
 void test_functions(const kernel_table *const *tables, int count, int every_float);
 void run_benchmark(const kernel_table *const *tables, int count);

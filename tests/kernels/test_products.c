@@ -219,3 +219,44 @@ void test_products(const kernel_table *t)
         family_end();
     }
 }
+
+/* A product whose second matrix lies in rows that overlap each other, as the taps of a convolution do. */
+void test_taps(const kernel_table *t)
+{
+    enum { MOST = 40, MARK = 0x7fc12345 };
+    family_begin("taps", t);
+    for (int round = 0; round < ROUNDS; round++) {
+        const float *x[MOST];
+        kernel_taps g = {.x = x, .k = random_in(1, MOST), .rows = random_in(1, 21), .n = round % 8 ? random_in(1, 80) : random_in(81, 700)};
+        int64_t spread = random_in(0, 50), last = random_in(0, g.k - 1);
+        g.ldw = g.k + random_in(0, 3);
+        g.ldy = g.n + random_in(0, 3);
+        guarded values = guarded_floats(g.n + spread, (int)random_in(0, 1)), w = guarded_floats((g.rows - 1) * g.ldw + g.k, (int)random_in(0, 1));
+        guarded start = guarded_floats(g.rows, (int)random_in(0, 1)), y = guarded_new((size_t)((g.rows - 1) * g.ldy + g.n) * sizeof(float), (int)random_in(0, 1));
+        uint32_t *marks = y.data;
+        for (int64_t k = 0; k < g.k; k++)
+            x[k] = (const float *)values.data + (k == last ? spread : random_in(0, spread));
+        for (int64_t i = 0; i < (g.rows - 1) * g.ldy + g.n; i++)
+            marks[i] = MARK;
+        g.w = w.data;
+        g.y = y.data;
+        g.start = random_in(0, 3) ? start.data : NULL;
+        t->taps_f32(&g);
+        int wrong = 0;
+        for (int64_t r = 0; r < g.rows; r++)
+            for (int64_t i = 0; i < g.ldy && r * g.ldy + i < (g.rows - 1) * g.ldy + g.n; i++) {
+                float sum = g.start ? g.start[r] : 0.0f;
+                for (int64_t k = 0; k < g.k; k++)
+                    sum = level_fma(t, g.w[r * g.ldw + k], i < g.n ? x[k][i] : 0.0f, sum);
+                wrong += i < g.n ? first_difference(&g.y[r * g.ldy + i], &sum, 1) == 0 : marks[r * g.ldy + i] != MARK;
+            }
+        if (wrong)
+            family_fail("rows %lld k %lld n %lld ldw %lld ldy %lld: %d values", (long long)g.rows, (long long)g.k, (long long)g.n, (long long)g.ldw,
+                        (long long)g.ldy, wrong);
+        guarded_free(&values);
+        guarded_free(&w);
+        guarded_free(&start);
+        guarded_free(&y);
+    }
+    family_end();
+}
